@@ -1,0 +1,1 @@
+//! The CXone client: token, budget, wire types and what each answer means.

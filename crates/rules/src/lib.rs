@@ -1,0 +1,1 @@
+//! The pure core: kinds, calendars, gates and the one decision.
