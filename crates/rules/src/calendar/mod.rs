@@ -1,0 +1,230 @@
+//! When dialing is allowed: hours of local time, in every listed zone at once.
+//!
+//! `allowed(t)` depends only on t's local date and time in each zone. Everything else here (edges, lead, view) follows from
+//! it: an edge is an instant at which `allowed` changes, be it because a clock reaches a boundary or because it jumps.
+
+mod week;
+
+use std::fmt;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::kinds::{ComplianceWindow, Day, Hours};
+use crate::zones;
+use week::Week;
+
+/// How far ahead an edge is searched; a window that does not open within it is never open.
+pub const HORIZON: SignedDuration = SignedDuration::from_hours(400 * 24);
+
+/// A campaign's dialing window, ready to be asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calendar {
+    week: Week,
+    zones: Vec<TimeZone>,
+    lead: SignedDuration,
+    rule: String,
+}
+
+/// Why a window can't be asked. Each one means closed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoCalendar {
+    /// There are no hours at all.
+    #[error("the campaign has no hours: set spec.complianceWindow.hours")]
+    NoWindow,
+    /// The compiled-in database lacks a zone.
+    #[error("time zone {0} is not in the operator's zone database ({version})", version = zones::version())]
+    UnknownZone(String),
+    /// A text is no time of day; admission refuses it, older objects may hold it.
+    #[error("{0:?} is not a time of day")]
+    NotATime(String),
+}
+
+/// The window as it is at one instant, the close lead taken off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowView {
+    /// Whether dialing is allowed.
+    pub open: bool,
+    /// When it opens next (after the next close, where it is open). `None`: not within [`HORIZON`].
+    pub next_open: Option<Timestamp>,
+    /// When it closes next. `None`: not within [`HORIZON`].
+    pub next_close: Option<Timestamp>,
+}
+
+impl WindowView {
+    /// The next change.
+    pub fn next_edge(&self) -> Option<Timestamp> {
+        if self.open { self.next_close } else { self.next_open }
+    }
+}
+
+impl Calendar {
+    /// Reads a campaign's own window.
+    ///
+    /// # Errors
+    /// Where there are no hours, or something in them is not known: see [`NoCalendar`].
+    pub fn new(window: Option<&ComplianceWindow>) -> Result<Self, NoCalendar> {
+        let window = window.ok_or(NoCalendar::NoWindow)?;
+        let hours = window.hours.as_deref().filter(|h| !h.is_empty()).ok_or(NoCalendar::NoWindow)?;
+        if window.time_zones.is_empty() {
+            return Err(NoCalendar::NoWindow);
+        }
+        let known = |zone: &crate::kinds::Zone| {
+            zones::zone(&zone.0).ok_or_else(|| NoCalendar::UnknownZone(zone.0.clone()))
+        };
+        Ok(Self {
+            week: Week::new(hours).map_err(NoCalendar::NotATime)?,
+            zones: window.time_zones.iter().map(known).collect::<Result<_, _>>()?,
+            lead: SignedDuration::from_secs(i64::from(window.close_lead_seconds)),
+            rule: describe(hours, window),
+        })
+    }
+
+    /// The rule in words, for people: at most 512 characters.
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+
+    /// Whether the hours allow dialing at this instant, the close lead not taken off.
+    pub fn allowed(&self, at: Timestamp) -> bool {
+        self.zones.iter().all(|zone| self.allowed_in(zone, at))
+    }
+
+    /// The next instant at which [`Self::allowed`] changes, within [`HORIZON`].
+    pub fn next_edge(&self, at: Timestamp) -> Option<Timestamp> {
+        let end = horizon(at);
+        if self.allowed(at) { self.next_raw_close(at, end) } else { self.next_raw_open(at, end) }
+    }
+
+    /// The window at this instant, the close lead taken off.
+    pub fn view(&self, at: Timestamp) -> WindowView {
+        let end = horizon(at);
+        let current = self.allowed(at).then_some(at);
+        let mut spans = self.spans(current, at, end);
+        match spans.next() {
+            None => WindowView { open: false, next_open: None, next_close: None },
+            Some((from, until)) if from <= at => {
+                WindowView { open: true, next_open: spans.next().map(|s| s.0), next_close: until }
+            }
+            Some((from, until)) => WindowView { open: false, next_open: Some(from), next_close: until },
+        }
+    }
+
+    /// The open spans from `at` on, lead taken off; those that the lead uses up are left out.
+    fn spans(
+        &self,
+        mut current: Option<Timestamp>,
+        at: Timestamp,
+        end: Timestamp,
+    ) -> impl Iterator<Item = (Timestamp, Option<Timestamp>)> {
+        let mut cursor = Some(at);
+        std::iter::from_fn(move || {
+            loop {
+                let opens = match current.take() {
+                    Some(open) => open,
+                    None => self.next_raw_open(cursor?, end)?,
+                };
+                let Some(close) = self.next_raw_close(opens, end) else {
+                    cursor = None;
+                    return Some((opens, None));
+                };
+                cursor = Some(close);
+                let until = close.checked_sub(self.lead).unwrap_or(Timestamp::MIN);
+                if until > opens {
+                    return Some((opens, Some(until)));
+                }
+            }
+        })
+    }
+
+    fn allowed_in(&self, zone: &TimeZone, at: Timestamp) -> bool {
+        self.week.open_at(zone.to_datetime(at))
+    }
+
+    /// From an instant at which every zone is open: the first at which one is not.
+    fn next_raw_close(&self, at: Timestamp, end: Timestamp) -> Option<Timestamp> {
+        self.zones.iter().filter_map(|zone| self.next_change_in(zone, at, end)).min()
+    }
+
+    /// From an instant at which some zone is closed: the first at which none is. Nothing can be open before the last of the
+    /// closed zones opens, so the search leaps from one such instant to the next.
+    fn next_raw_open(&self, at: Timestamp, end: Timestamp) -> Option<Timestamp> {
+        let mut cursor = at;
+        loop {
+            let mut latest = None;
+            for zone in self.zones.iter().filter(|zone| !self.allowed_in(zone, cursor)) {
+                latest = latest.max(Some(self.next_change_in(zone, cursor, end)?));
+            }
+            match latest {
+                None => return Some(cursor),
+                Some(next) => cursor = next,
+            }
+        }
+    }
+
+    /// The next change in one zone. Between two shifts of the zone's offset local time runs evenly, so a boundary of the week
+    /// is plain arithmetic; at a shift local time jumps, and the pattern is asked anew.
+    fn next_change_in(&self, zone: &TimeZone, at: Timestamp, end: Timestamp) -> Option<Timestamp> {
+        let open = self.allowed_in(zone, at);
+        let mut shifts = zone.following(at).map(|shift| shift.timestamp());
+        let mut shift = shifts.next().unwrap_or(Timestamp::MAX);
+        let mut cursor = at;
+        while cursor < end {
+            if self.allowed_in(zone, cursor) != open {
+                return Some(cursor);
+            }
+            if cursor == shift {
+                shift = shifts.next().unwrap_or(Timestamp::MAX);
+            }
+            let boundary = self.week.until_boundary(zone.to_datetime(cursor));
+            let boundary = boundary.and_then(|distance| cursor.checked_add(distance).ok());
+            cursor = boundary.unwrap_or(Timestamp::MAX).min(shift);
+        }
+        None
+    }
+}
+
+fn horizon(at: Timestamp) -> Timestamp {
+    at.checked_add(HORIZON).unwrap_or(Timestamp::MAX)
+}
+
+fn describe(hours: &[Hours], window: &ComplianceWindow) -> String {
+    let intervals = hours.iter().map(|h| format!("{} {}-{}", Days(&h.days), h.from.0, h.to.0));
+    let zones = window.time_zones.iter().map(|z| z.0.clone());
+    let lead = match window.close_lead_seconds {
+        0 => String::new(),
+        seconds => format!(", closed {seconds} s early"),
+    };
+    let text = format!("{} in {}{lead}", listed(intervals), listed(zones));
+    match text.char_indices().nth(509) {
+        Some((cut, _)) => format!("{}...", &text[..cut]),
+        None => text,
+    }
+}
+
+fn listed(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}
+
+/// Days as people write them: `Mon-Fri`, `Sat+Sun`.
+struct Days<'a>(&'a [Day]);
+
+impl fmt::Display for Days<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let listed: Vec<_> = Day::WEEK.into_iter().filter(|day| self.0.contains(day)).collect();
+        match listed.as_slice() {
+            [first, .., last]
+                if listed.len() > 2 && usize::from(last.index() - first.index()) + 1 == listed.len() =>
+            {
+                write!(f, "{first}-{last}")
+            }
+            days => {
+                let names: Vec<_> = days.iter().map(ToString::to_string).collect();
+                f.write_str(&names.join("+"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,309 @@
+use jiff::civil::{DateTime, date};
+use proptest::prelude::*;
+
+use super::*;
+use crate::kinds::{ClosesAt, OpensAt, Zone};
+
+const ALL: [Day; 7] = Day::WEEK;
+
+fn hours(days: &[Day], from: &str, to: &str) -> Hours {
+    Hours { days: days.to_vec(), from: OpensAt(from.into()), to: ClosesAt(to.into()) }
+}
+
+fn window(zones: &[&str], hours: Vec<Hours>, lead: i32) -> ComplianceWindow {
+    ComplianceWindow {
+        time_zones: zones.iter().map(|z| Zone((*z).into())).collect(),
+        hours: Some(hours),
+        close_lead_seconds: lead,
+    }
+}
+
+fn calendar(zones: &[&str], hours: Vec<Hours>, lead: i32) -> Calendar {
+    Calendar::new(Some(&window(zones, hours, lead))).unwrap()
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// Every edge from `from` on, as UTC texts.
+fn edges(calendar: &Calendar, from: &str, count: usize) -> Vec<String> {
+    let mut cursor = at(from);
+    (0..count)
+        .map_while(|_| {
+            cursor = calendar.next_edge(cursor)?;
+            Some(format!("{} {}", cursor, if calendar.allowed(cursor) { "opens" } else { "closes" }))
+        })
+        .collect()
+}
+
+/// The rules read naively, from the text of the hours.
+fn naive(window: &ComplianceWindow, at: Timestamp) -> bool {
+    window.time_zones.iter().all(|z| {
+        let local = zones::zone(&z.0).unwrap().to_datetime(at);
+        window.hours.iter().flatten().any(|h| naive_hours(h, local))
+    })
+}
+
+fn naive_hours(h: &Hours, local: DateTime) -> bool {
+    let text = local.strftime("%H:%M").to_string();
+    let today = Day::WEEK[local.weekday().to_monday_zero_offset() as usize];
+    let yesterday = Day::WEEK[(local.weekday().to_monday_zero_offset() as usize + 6) % 7];
+    if h.from.0 < h.to.0 {
+        h.days.contains(&today) && *h.from.0 <= *text && *text < *h.to.0
+    } else {
+        (h.days.contains(&today) && *h.from.0 <= *text) || (h.days.contains(&yesterday) && *text < *h.to.0)
+    }
+}
+
+#[test]
+fn the_lead_closes_early_and_a_span_shorter_than_it_never_opens() {
+    let c = calendar(&["UTC"], vec![hours(&[Day::Mon], "08:00", "20:00")], 30);
+    let monday = c.view(at("2026-11-23T19:59:29Z"));
+    assert!(monday.open);
+    assert_eq!(monday.next_close, Some(at("2026-11-23T19:59:30Z")));
+    assert_eq!(monday.next_open, Some(at("2026-11-30T08:00:00Z")));
+    assert!(!c.view(at("2026-11-23T19:59:30Z")).open);
+    assert!(c.allowed(at("2026-11-23T19:59:30Z")));
+
+    let short = calendar(&["UTC"], vec![hours(&[Day::Mon], "08:00", "08:10")], 600);
+    assert_eq!(
+        short.view(at("2026-11-23T08:05:00Z")),
+        WindowView { open: false, next_open: None, next_close: None }
+    );
+}
+
+#[test]
+fn intervals_that_touch_are_one_and_the_lead_counts_once() {
+    let c =
+        calendar(&["UTC"], vec![hours(&ALL, "08:00", "12:00"), hours(&[Day::Mon], "12:00", "13:00")], 60);
+    assert_eq!(c.view(at("2026-11-23T11:59:30Z")).next_close, Some(at("2026-11-23T12:59:00Z")));
+}
+
+#[test]
+fn a_night_belongs_to_the_day_it_starts_on_and_crosses_the_end_of_the_week() {
+    let c = calendar(&["UTC"], vec![hours(&[Day::Sun], "22:00", "06:00")], 0);
+    assert_eq!(
+        edges(&c, "2026-11-22T00:00:00Z", 2),
+        ["2026-11-22T22:00:00Z opens", "2026-11-23T06:00:00Z closes"]
+    );
+}
+
+#[test]
+fn around_the_clock_has_no_edge_and_two_zones_that_never_meet_never_open() {
+    let always = calendar(&["Europe/London"], vec![hours(&ALL, "00:00", "24:00")], 30);
+    assert_eq!(
+        always.view(at("2026-11-22T00:00:00Z")),
+        WindowView { open: true, next_open: None, next_close: None }
+    );
+    let never = calendar(&["UTC", "Asia/Kathmandu"], vec![hours(&ALL, "08:00", "09:00")], 0);
+    assert_eq!(
+        never.view(at("2026-11-22T00:00:00Z")),
+        WindowView { open: false, next_open: None, next_close: None }
+    );
+}
+
+#[test]
+fn several_zones_are_open_only_together() {
+    let c = calendar(
+        &["America/New_York", "America/Los_Angeles"],
+        vec![hours(&Day::WEEK[..5], "08:00", "21:00")],
+        0,
+    );
+    // Los Angeles opens last, New York closes first.
+    assert_eq!(
+        edges(&c, "2026-11-23T00:00:00Z", 2),
+        ["2026-11-23T16:00:00Z opens", "2026-11-24T02:00:00Z closes"]
+    );
+}
+
+#[test]
+fn no_hours_no_zone_and_an_unknown_zone_are_refused_by_name() {
+    assert_eq!(Calendar::new(None), Err(NoCalendar::NoWindow));
+    let mut w = window(&["UTC"], vec![], 0);
+    assert_eq!(Calendar::new(Some(&w)), Err(NoCalendar::NoWindow));
+    w.hours = None;
+    assert_eq!(Calendar::new(Some(&w)), Err(NoCalendar::NoWindow));
+    let w = window(&["UTC", "Mars/Phobos"], vec![hours(&ALL, "08:00", "20:00")], 0);
+    assert_eq!(Calendar::new(Some(&w)), Err(NoCalendar::UnknownZone("Mars/Phobos".into())));
+    let w = window(&["UTC"], vec![hours(&ALL, "8am", "20:00")], 0);
+    assert_eq!(Calendar::new(Some(&w)), Err(NoCalendar::NotATime("8am".into())));
+}
+
+#[test]
+fn the_rule_reads_as_people_write_it() {
+    let c = calendar(
+        &["America/New_York", "UTC"],
+        vec![hours(&Day::WEEK[..5], "08:00", "20:00"), hours(&[Day::Sat, Day::Sun], "10:00", "18:00")],
+        30,
+    );
+    assert_eq!(
+        c.rule(),
+        "Mon-Fri 08:00-20:00, Sat+Sun 10:00-18:00 in America/New_York, UTC, closed 30 s early"
+    );
+}
+
+/// The edges of the days on which clocks change, by zone: hours that lie around the change.
+#[test]
+fn golden_tables_of_the_days_on_which_clocks_change() {
+    let night = || vec![hours(&ALL, "01:30", "02:30")];
+    let cases: Vec<(&str, &str, &str, Vec<Hours>)> = vec![
+        ("New York, 02:00 becomes 03:00", "America/New_York", "2026-03-08T05:00:00Z", night()),
+        ("New York, 02:00 becomes 01:00", "America/New_York", "2026-11-01T04:00:00Z", night()),
+        ("London, 01:00 becomes 02:00", "Europe/London", "2026-03-29T00:00:00Z", night()),
+        ("London, 02:00 becomes 01:00", "Europe/London", "2026-10-24T23:00:00Z", night()),
+        ("Sydney, 02:00 becomes 03:00", "Australia/Sydney", "2026-10-03T14:00:00Z", night()),
+        ("Sydney, 03:00 becomes 02:00", "Australia/Sydney", "2026-04-04T13:00:00Z", night()),
+        ("Lord Howe, 02:00 becomes 02:30", "Australia/Lord_Howe", "2026-10-03T13:30:00Z", night()),
+        ("Lord Howe, 02:00 becomes 01:30", "Australia/Lord_Howe", "2026-04-04T13:00:00Z", night()),
+        (
+            "Sao Paulo 2018, 00:00 becomes 01:00",
+            "America/Sao_Paulo",
+            "2018-11-03T12:00:00Z",
+            vec![hours(&ALL, "00:30", "02:00")],
+        ),
+        (
+            "Sao Paulo 2019, 00:00 becomes 23:00",
+            "America/Sao_Paulo",
+            "2019-02-16T12:00:00Z",
+            vec![hours(&ALL, "22:00", "23:30")],
+        ),
+        (
+            "Casablanca 2026, Ramadan begins: 03:00 becomes 02:00",
+            "Africa/Casablanca",
+            "2026-02-14T12:00:00Z",
+            vec![hours(&ALL, "01:30", "02:30")],
+        ),
+        (
+            "Casablanca 2026, Ramadan ends: 02:00 becomes 03:00",
+            "Africa/Casablanca",
+            "2026-03-21T12:00:00Z",
+            vec![hours(&ALL, "01:30", "02:30")],
+        ),
+        (
+            "Kathmandu, never changes, 5 h 45 min ahead",
+            "Asia/Kathmandu",
+            "2026-11-22T00:00:00Z",
+            vec![hours(&ALL, "08:00", "20:00")],
+        ),
+        (
+            "Apia 2011, Friday 30 December did not exist",
+            "Pacific/Apia",
+            "2011-12-29T12:00:00Z",
+            vec![hours(&[Day::Thu, Day::Fri, Day::Sat], "08:00", "20:00")],
+        ),
+    ];
+    let mut table = String::new();
+    for (name, zone, from, hours) in cases {
+        let c = calendar(&[zone], hours, 0);
+        table.push_str(&format!("{name}: {}\n", c.rule()));
+        for edge in edges(&c, from, 4) {
+            let (instant, what) = edge.split_once(' ').unwrap();
+            let local = zones::zone(zone).unwrap().to_datetime(at(instant));
+            table.push_str(&format!("  {instant} {what:6} local {local}\n"));
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+/// Checks the next edge from `start` against a minute-by-minute reading of the rules over `minutes`.
+fn agrees_with_a_scan(window: &ComplianceWindow, start: Timestamp, minutes: i64) -> Result<(), String> {
+    let calendar = Calendar::new(Some(window)).unwrap();
+    let minute = |n: i64| start + SignedDuration::from_mins(n);
+    let first = naive(window, start);
+    if calendar.allowed(start) != first {
+        return Err(format!("allowed({start}) is not {first}"));
+    }
+    let scanned = (1..=minutes).map(minute).find(|t| naive(window, *t) != first);
+    let found = calendar.next_edge(start).filter(|t| *t <= minute(minutes));
+    // Offsets of old times have seconds: an edge then lies within the minute before the scan sees it.
+    match (scanned, found) {
+        (None, None) => Ok(()),
+        (Some(s), Some(f)) if f <= s && s.duration_since(f) < SignedDuration::from_mins(1) => Ok(()),
+        other => Err(format!("from {start} in {:?}: scan and search say {other:?}", window.time_zones)),
+    }
+}
+
+#[test]
+fn the_next_edge_agrees_with_a_scan_around_every_clock_change_of_every_zone_in_ten_years() {
+    let from = date(2020, 1, 1).to_zoned(TimeZone::UTC).unwrap().timestamp();
+    let to = date(2030, 1, 1).to_zoned(TimeZone::UTC).unwrap().timestamp();
+    let patterns =
+        [("01:30", "02:30"), ("00:00", "03:00"), ("23:30", "01:15"), ("02:15", "02:45"), ("08:00", "20:00")];
+    let mut checked = 0;
+    for (index, name) in zones::names().enumerate() {
+        let Some(zone) = zones::zone(&name) else { continue };
+        let shifts: Vec<_> =
+            zone.following(from).map(|t| t.timestamp()).take_while(|t| *t < to).take(40).collect();
+        // A seeded sample: each zone meets two of its shifts (or two plain days), each with another pattern.
+        for n in 0..2_usize {
+            let seed = index * 7 + n * 13;
+            let centre = match shifts.len() {
+                0 => from + SignedDuration::from_hours((seed as i64 * 97) % 80_000),
+                count => shifts[seed % count],
+            };
+            let (open, close) = patterns[seed % patterns.len()];
+            let window = window(&[&name], vec![hours(&ALL, open, close)], 0);
+            let mut start =
+                centre - SignedDuration::from_hours(5) - SignedDuration::from_mins(seed as i64 % 60);
+            for _ in 0..5 {
+                agrees_with_a_scan(&window, start, 36 * 60).unwrap();
+                checked += 1;
+                let calendar = Calendar::new(Some(&window)).unwrap();
+                match calendar.next_edge(start) {
+                    Some(edge) if edge < centre + SignedDuration::from_hours(8) => start = edge,
+                    _ => break,
+                }
+            }
+        }
+    }
+    assert!(checked > 2000, "only {checked} checks");
+}
+
+prop_compose! {
+    fn any_hours()(days in proptest::sample::subsequence(ALL.to_vec(), 1..=7), from in 0u16..1440, to in 0u16..=1440)
+        -> Option<Hours> {
+        let text = |m: u16| format!("{:02}:{:02}", m / 60, m % 60);
+        (from != to).then(|| Hours { days, from: OpensAt(text(from)), to: ClosesAt(text(to)) })
+    }
+}
+
+prop_compose! {
+    fn any_window()(zones in proptest::sample::subsequence(zones::names().collect::<Vec<_>>(), 1..4),
+                    hours in proptest::collection::vec(any_hours(), 1..5), lead in 0i32..4000) -> ComplianceWindow {
+        ComplianceWindow { time_zones: zones.into_iter().filter(|z| zones::zone(z).is_some()).map(Zone).collect(),
+                           hours: Some(hours.into_iter().flatten().collect()), close_lead_seconds: lead }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_window_at_any_instant_agrees_with_a_scan(w in any_window(), second in 946_684_800i64..4_102_444_800) {
+        prop_assume!(!w.time_zones.is_empty() && w.hours.as_ref().is_some_and(|h| !h.is_empty()));
+        agrees_with_a_scan(&w, Timestamp::from_second(second).unwrap(), 2 * 24 * 60).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn the_view_is_open_exactly_while_the_next_close_is_further_away_than_the_lead(w in any_window(), second in 946_684_800i64..4_102_444_800) {
+        prop_assume!(!w.time_zones.is_empty() && w.hours.as_ref().is_some_and(|h| !h.is_empty()));
+        let (t, c) = (Timestamp::from_second(second).unwrap(), Calendar::new(Some(&w)).unwrap());
+        let lead = SignedDuration::from_secs(w.close_lead_seconds.into());
+        let expected = c.allowed(t) && c.next_edge(t).is_none_or(|e| e.duration_since(t) > lead);
+        let view = c.view(t);
+        prop_assert_eq!(view.open, expected);
+        if let Some(edge) = view.next_edge() {
+            prop_assert!(edge > t);
+            prop_assert_eq!(c.view(edge).open, !view.open);
+            prop_assert_eq!(c.view(edge - SignedDuration::from_nanos(1)).open, view.open);
+        }
+    }
+
+    #[test]
+    fn no_instant_makes_a_calendar_panic(w in any_window(), second in -377_705_023_201i64..=253_402_207_200) {
+        if let Ok(c) = Calendar::new(Some(&w)) {
+            let _ = c.view(Timestamp::from_second(second).unwrap());
+        }
+    }
+}
