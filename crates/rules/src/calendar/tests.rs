@@ -75,8 +75,7 @@ fn the_lead_closes_early_and_a_span_shorter_than_it_never_opens() {
 
 #[test]
 fn intervals_that_touch_are_one_and_the_lead_counts_once() {
-    let c =
-        calendar(&["UTC"], vec![hours(&ALL, "08:00", "12:00"), hours(&[Day::Mon], "12:00", "13:00")], 60);
+    let c = calendar(&["UTC"], vec![hours(&ALL, "08:00", "12:00"), hours(&[Day::Mon], "12:00", "13:00")], 60);
     assert_eq!(c.view(at("2026-11-23T11:59:30Z")).next_close, Some(at("2026-11-23T12:59:00Z")));
 }
 

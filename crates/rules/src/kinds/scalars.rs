@@ -16,7 +16,10 @@ use serde::{Deserialize, Serialize};
     "message": "must be a known IANA time zone such as America/New_York, or UTC"
 }]))]
 pub struct Zone(
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^(UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z0-9_+-]+)+)$"))]
+    #[schemars(
+        length(min = 1, max = 64),
+        regex(pattern = r"^(UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z0-9_+-]+)+)$")
+    )]
     pub String,
 );
 
@@ -56,7 +59,8 @@ pub struct OpensAt(
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[serde(transparent)]
 pub struct ClosesAt(
-    #[schemars(length(min = 5, max = 5), regex(pattern = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"))] pub String,
+    #[schemars(length(min = 5, max = 5), regex(pattern = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"))]
+    pub  String,
 );
 
 impl OpensAt {

@@ -54,7 +54,11 @@ use serde::{Deserialize, Serialize};
 pub struct CXoneTenantSpec {
     /// The organisation's DNS label: the host is `ORGANIZATION.my.cxone.com`. Immutable. Exactly one of this and baseUrl.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
+    #[schemars(
+        with = "String",
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+    )]
     pub organization: Option<String>,
     /// The base URL (http or https; no user, query or fragment) where it is not `https://ORGANIZATION.my.cxone.com`. Its host
     /// must be on the operator's own list. Immutable.

@@ -1,0 +1,248 @@
+//! The gates of a campaign: each asks one rule and says what it found.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::calendar::NoCalendar;
+use crate::decide::{Claim, Inputs, Tenant, Wants, Window};
+use crate::kinds::{Cause, OnExternalPause, ResumeMode};
+use crate::reasons::Reason;
+
+/// How far the platform's clock may be from ours.
+pub const MAX_SKEW: SignedDuration = SignedDuration::from_secs(30);
+/// A start must leave this much time, besides one request's timeout, before the hours end.
+pub const START_MARGIN: SignedDuration = SignedDuration::from_secs(5);
+
+/// Which question a gate belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// May it run? A closed gate closes the campaign, whoever started it.
+    Run,
+    /// May it start? A closed gate makes a start wait.
+    Start,
+    /// May it start, asked of facts that this pass must have read.
+    Facts,
+}
+
+/// One gate and what it found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gate {
+    /// The rule that it asks.
+    pub rule: &'static str,
+    /// The question it belongs to.
+    pub row: Row,
+    /// What it found.
+    pub verdict: Verdict,
+}
+
+/// What a gate found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Nothing against it.
+    Open,
+    /// Something against it.
+    Closed(Obstacle),
+    /// The fact that it asks for is not known.
+    Unknown,
+}
+
+/// What stands against running or starting.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Obstacle {
+    /// The reason.
+    pub reason: Reason,
+    /// When it ends by itself, where that is known.
+    pub until: Option<Timestamp>,
+    /// The same for people: what, and what it was compared with.
+    pub detail: String,
+}
+
+impl Gate {
+    /// The obstacle, where this gate is closed.
+    pub fn obstacle(&self) -> Option<&Obstacle> {
+        match &self.verdict {
+            Verdict::Closed(obstacle) => Some(obstacle),
+            _ => None,
+        }
+    }
+
+    /// The cause that a close for this gate is recorded with.
+    pub fn cause(&self) -> Cause {
+        match self.obstacle().map(|o| o.reason) {
+            Some(Reason::Manual) => Cause::Manual,
+            Some(Reason::NoWindow) => Cause::NoWindow,
+            Some(Reason::UnknownZone) => Cause::UnknownZone,
+            Some(Reason::ScheduledResume) => Cause::ScheduledResume,
+            _ => Cause::OutsideWindow,
+        }
+    }
+}
+
+/// Asks every gate. Those that may close a running campaign come first, in the order in which people want to hear of them.
+pub fn ask(inputs: &Inputs<'_>, wants: Wants) -> Vec<Gate> {
+    let gate = |rule, row, verdict| Gate { rule, row, verdict };
+    vec![
+        gate("hold annotation", Row::Run, hold(inputs)),
+        gate("compliance window", Row::Run, window(inputs)),
+        gate("scheduled resume", Row::Run, scheduled(inputs)),
+        gate("all declarations listed", Row::Start, listed(inputs)),
+        gate("tenant", Row::Start, tenant(inputs)),
+        gate("claim", Row::Start, claim(inputs)),
+        gate("external pause", Row::Start, external_pause(inputs)),
+        gate("time left", Row::Start, time_left(inputs)),
+        gate("pause expiry", Row::Start, expiry(wants)),
+        gate("audit log", Row::Start, audit(inputs)),
+        gate("state read", Row::Facts, state_read(inputs)),
+        gate("call volume", Row::Facts, volume(inputs)),
+        gate("clock", Row::Facts, clock(inputs)),
+    ]
+}
+
+fn closed(reason: Reason, until: Option<Timestamp>, detail: impl Into<String>) -> Verdict {
+    Verdict::Closed(Obstacle { reason, until, detail: detail.into() })
+}
+
+fn hold(i: &Inputs<'_>) -> Verdict {
+    match &i.meta.hold {
+        None => Verdict::Open,
+        Some(why) if why.is_empty() => closed(Reason::Manual, None, "held by the hold annotation"),
+        Some(why) => {
+            let why: String = why.chars().filter(|c| !c.is_control()).take(128).collect();
+            closed(Reason::Manual, None, format!("held by the hold annotation: {why}"))
+        }
+    }
+}
+
+fn window(i: &Inputs<'_>) -> Verdict {
+    match i.window {
+        Window::None(why @ NoCalendar::NoWindow) => closed(Reason::NoWindow, None, why.to_string()),
+        Window::None(why) => closed(Reason::UnknownZone, None, why.to_string()),
+        Window::Known { view, .. } if view.open => Verdict::Open,
+        Window::Known { view, rule } => match view.next_open {
+            Some(at) => closed(Reason::OutsideWindow, Some(at), format!("outside {rule}; opens {at}")),
+            None => closed(Reason::NeverOpen, None, format!("{rule} does not open within 400 days")),
+        },
+    }
+}
+
+fn scheduled(i: &Inputs<'_>) -> Verdict {
+    match (&i.spec.resume_at, i.spec.resume_mode) {
+        (Some(at), ResumeMode::Scheduled) if at.timestamp() > i.now.wall => {
+            let at = at.timestamp();
+            closed(Reason::ScheduledResume, Some(at), format!("not before resumeAt {at}"))
+        }
+        _ => Verdict::Open,
+    }
+}
+
+fn listed(i: &Inputs<'_>) -> Verdict {
+    if i.site.listed {
+        Verdict::Open
+    } else {
+        closed(Reason::NotListed, None, "not all declarations have been listed yet")
+    }
+}
+
+fn tenant(i: &Inputs<'_>) -> Verdict {
+    let name = &i.spec.tenant_ref.name;
+    match i.site.tenant {
+        Tenant::Usable => Verdict::Open,
+        Tenant::Gone | Tenant::NotFound => closed(
+            Reason::TenantNotFound,
+            None,
+            format!("CXoneTenant {name} does not exist in this namespace"),
+        ),
+        Tenant::NotAllowed => closed(
+            Reason::EndpointNotAllowed,
+            None,
+            format!("the host of CXoneTenant {name} is not on the operator's list"),
+        ),
+    }
+}
+
+fn claim(i: &Inputs<'_>) -> Verdict {
+    match &i.site.claim {
+        Claim::Held => Verdict::Open,
+        Claim::Pending => {
+            closed(Reason::ClaimPending, None, "an older declaration of this campaign is being examined")
+        }
+        Claim::Lost { winner: Some(name) } => {
+            closed(Reason::DuplicateClaim, None, format!("{name} declares this campaign already"))
+        }
+        Claim::Lost { winner: None } => {
+            closed(Reason::DuplicateClaim, None, "a declaration in another namespace owns this campaign")
+        }
+    }
+}
+
+fn external_pause(i: &Inputs<'_>) -> Verdict {
+    match &i.campaign.status.external_pause {
+        None => Verdict::Open,
+        Some(pause) if pause.contested => closed(
+            Reason::Contested,
+            None,
+            format!(
+                "{} again by someone else after three starts in 15 minutes, last seen {}",
+                pause.observed, pause.since.0
+            ),
+        ),
+        Some(_) if i.spec.on_external_pause == OnExternalPause::Revert => Verdict::Open,
+        Some(pause) => closed(
+            Reason::ExternalPause,
+            None,
+            format!("{} by someone else in CXone, seen {}", pause.observed, pause.since.0),
+        ),
+    }
+}
+
+fn time_left(i: &Inputs<'_>) -> Verdict {
+    let Some(close) = i.window.next_close() else { return Verdict::Open };
+    let needed = SignedDuration::try_from(i.site.timeout).unwrap_or(SignedDuration::MAX) + START_MARGIN;
+    if close.duration_since(i.now.wall) > needed {
+        Verdict::Open
+    } else {
+        closed(Reason::ClosingSoon, None, format!("too close to the end of the hours at {close} to start"))
+    }
+}
+
+fn expiry(wants: Wants) -> Verdict {
+    match wants {
+        Wants::Expired => {
+            closed(Reason::PauseExpired, None, "the timed pause is over and pauseExpiry is Hold")
+        }
+        _ => Verdict::Open,
+    }
+}
+
+fn audit(i: &Inputs<'_>) -> Verdict {
+    if i.site.audit_writable {
+        Verdict::Open
+    } else {
+        closed(Reason::AuditUnavailable, None, "the audit log can't be written")
+    }
+}
+
+fn state_read(i: &Inputs<'_>) -> Verdict {
+    match i.campaign.pass.state {
+        Some(_) => Verdict::Open,
+        None => Verdict::Unknown,
+    }
+}
+
+fn volume(i: &Inputs<'_>) -> Verdict {
+    let cap = i.spec.max_active_calls;
+    match i.campaign.pass.active_calls {
+        None => Verdict::Unknown,
+        Some(calls) if i64::from(calls) <= i64::from(cap) => Verdict::Open,
+        Some(_) => closed(Reason::TooManyCalls, None, format!("more than {cap} calls are active")),
+    }
+}
+
+fn clock(i: &Inputs<'_>) -> Verdict {
+    match i.campaign.skew {
+        Some(skew) if skew.abs() > MAX_SKEW => {
+            closed(Reason::ClockSkew, None, "the clock of CXone and ours differ by more than 30 s")
+        }
+        // A platform that tells no time passes: its `Date` is a check of our clock, not a fact of the campaign.
+        _ => Verdict::Open,
+    }
+}
