@@ -1,1 +1,35 @@
 //! The CXone client: token, budget, wire types and what each answer means.
+//!
+//! [`Dialer`] is what the operator needs of a dialing platform; [`Client`] is CXone's campaign API v2 behind it.
+//! Three ideas shape the crate:
+//!
+//! - **Nothing delays a close behind anything that is not a close.** Every call names its [`Lane`]. [`Lane::Close`]
+//!   never waits for a rate limit, for a `Retry-After` hold, or for a token that somebody else is fetching.
+//! - **Nothing sleeps in a task.** What may not be sent yet is answered at once with [`NotNow`] and the instant to
+//!   come back at; waiting belongs to the caller's queue.
+//! - **Every answer is classified in one place.** One pure function turns status, headers and transport failures
+//!   into what to do next; callers see a [`Trouble`] of few cases, which never carries a secret, a token, a URL or
+//!   a response body.
+//!
+//! The https trust anchors are the host's own certificate store: an image without CA certificates cannot reach an
+//! https endpoint, and [`Client::new`] says so.
+
+mod answer;
+mod budget;
+mod client;
+mod config;
+mod credentials;
+mod dialer;
+mod endpoint;
+mod retry_after;
+mod token;
+mod transport;
+mod trouble;
+mod wire;
+
+pub use client::Client;
+pub use config::{ClientConfig, ClientError};
+pub use credentials::{CredentialSource, Credentials, CredentialsMissing};
+pub use dialer::{CampaignStatus, Dialer, Lane, Reading, ResumeMode, Transition, Volume};
+pub use endpoint::{AllowEntry, AllowList, Endpoint, EndpointError};
+pub use trouble::{NotNow, Trouble, Why};

@@ -1,0 +1,264 @@
+//! The client of one tenant.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::RequestBuilder;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use secrecy::ExposeSecret;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::answer::{Attempt, Next, Route, classify};
+use crate::budget::Budget;
+use crate::token::{Fetched, Token, Tokens};
+use crate::transport::{self, Answer, Body};
+use crate::wire::{self, Change, Pages};
+use crate::{
+    CampaignStatus, ClientConfig, ClientError, CredentialSource, Credentials, CredentialsMissing, Dialer,
+    Endpoint, Lane, NotNow, Reading, Transition, Trouble, Volume, Why,
+};
+
+/// Requests of the close lane that are under way at a time, for each tenant.
+const MOST_CLOSES: usize = 16;
+
+/// Rows to a page of statistics.
+const PAGE_SIZE: &str = "100";
+
+/// The campaign API v2 of one tenant. Cheap to share behind an [`Arc`]; dropped calls are cancelled.
+pub struct Client {
+    endpoint: Endpoint,
+    timeout: Duration,
+    http: reqwest::Client,
+    source: Arc<dyn CredentialSource>,
+    tokens: Tokens,
+    budget: Budget,
+    closes: Semaphore,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("endpoint", &self.endpoint.to_string()).finish_non_exhaustive()
+    }
+}
+
+/// Whether the first request of a call was paid for by [`Client::admit`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Paid {
+    Before,
+    Afterwards,
+}
+
+impl Client {
+    /// A client without a token; the first call fetches one.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the proxy is not usable or TLS cannot be set up.
+    pub fn new(config: ClientConfig, source: Arc<dyn CredentialSource>) -> Result<Self, ClientError> {
+        let http = transport::client(&config)?;
+        let ClientConfig { endpoint, timeout, requests_per_second, burst, proxy: _ } = config;
+        let budget = Budget::new(requests_per_second, burst, Instant::now());
+        let closes = Semaphore::new(MOST_CLOSES);
+        Ok(Self { endpoint, timeout, http, source, tokens: Tokens::default(), budget, closes })
+    }
+
+    /// Pays for the first open-lane request of a pass, normally the reading of the state.
+    ///
+    /// # Errors
+    /// [`NotNow`] with the instant to come back at; a slot is kept for this campaign until 60 s past it.
+    pub fn admit(&self, campaign: &str) -> Result<(), NotNow> {
+        self.budget.admit(campaign, Instant::now())
+    }
+
+    /// Until when the platform has asked this tenant to be quiet, if it has.
+    #[must_use]
+    pub fn hold(&self) -> Option<Instant> {
+        self.budget.hold(Instant::now())
+    }
+
+    /// Makes sure that a token can be had; asks the platform only when none is cached.
+    ///
+    /// # Errors
+    /// [`Trouble`], as for any call in [`Lane::Open`].
+    pub async fn check_token(&self) -> Result<(), Trouble> {
+        self.token(Lane::Open).await.map(drop)
+    }
+
+    /// Drops the token: the next call fetches one with the credentials as they are then.
+    pub fn credentials_changed(&self) {
+        self.tokens.forget();
+    }
+
+    /// Calls with a token; once more, with a new one, when the first is not accepted.
+    async fn call(
+        &self,
+        route: Route,
+        lane: Lane,
+        paid: Paid,
+        request: &(dyn Fn() -> RequestBuilder + Sync),
+    ) -> Result<Answer, Trouble> {
+        for (attempt, paid) in [(Attempt::First, paid), (Attempt::Repeat, Paid::Afterwards)] {
+            let token = self.token(lane).await?;
+            let _turn = self.turn(lane).await?;
+            if paid == Paid::Afterwards {
+                self.budget.pay(Instant::now());
+            }
+            match self.send(route, attempt, request().header(AUTHORIZATION, token.bearer.clone())).await? {
+                Some(answer) => return Ok(answer),
+                None => self.tokens.reject(&token),
+            }
+        }
+        Err(Trouble::Unauthorized)
+    }
+
+    /// The answer, if it is a success; none when a new token is needed.
+    async fn send(
+        &self,
+        route: Route,
+        attempt: Attempt,
+        request: RequestBuilder,
+    ) -> Result<Option<Answer>, Trouble> {
+        let sent = Instant::now();
+        let answer = transport::exchange(request, body(route)).await;
+        let verdict =
+            classify(route, attempt, answer.as_ref().map(|answer| answer.head).map_err(|failure| *failure));
+        tracing::debug!(?route, latency_ms = sent.elapsed().as_millis(), ?verdict, "call");
+        if let Some(wait) = verdict.hold {
+            self.budget.hold_for(wait, Instant::now());
+        }
+        match verdict.next {
+            Next::Accept => Ok(answer.ok()),
+            Next::RenewToken => Ok(None),
+            Next::Fail(trouble) => {
+                trace_body(route, answer.ok());
+                Err(trouble)
+            }
+        }
+    }
+
+    /// A close waits for other closes only, an open call for nobody: it comes back when the hold is over.
+    async fn turn(&self, lane: Lane) -> Result<Option<SemaphorePermit<'_>>, Trouble> {
+        match lane {
+            Lane::Close => Ok(self.closes.acquire().await.ok()),
+            Lane::Open => self.heed_hold(lane).map(|()| None),
+        }
+    }
+
+    fn heed_hold(&self, lane: Lane) -> Result<(), Trouble> {
+        match self.hold() {
+            Some(until) if lane == Lane::Open => Err(NotNow { until, why: Why::Hold }.into()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn token(&self, lane: Lane) -> Result<Arc<Token>, Trouble> {
+        self.tokens.get(lane, self.fetch_token(lane)).await
+    }
+
+    async fn fetch_token(&self, lane: Lane) -> Result<Fetched, Trouble> {
+        // Asked twice: no use in reading credentials for nothing, and reading them takes its time.
+        self.heed_hold(lane)?;
+        let Credentials { client_id, client_secret } = self.credentials().await?;
+        self.heed_hold(lane)?;
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &client_id),
+            ("client_secret", client_secret.expose_secret()),
+        ];
+        let request = self.http.post(self.endpoint.at(&["api", "v2", "oauth", "token"])).form(&form);
+        let asked = Instant::now();
+        self.budget.pay(asked);
+        let answer = self.send(Route::Token, Attempt::First, request).await?;
+        answer
+            .and_then(|answer| fetched(&answer.body, asked))
+            .ok_or(Trouble::Unreachable("the token route answered nonsense"))
+    }
+
+    async fn credentials(&self) -> Result<Credentials, CredentialsMissing> {
+        tokio::time::timeout(self.timeout, self.source.credentials())
+            .await
+            .unwrap_or(Err(CredentialsMissing("they could not be read in time")))
+    }
+
+    fn campaign_url(&self, campaign: &str, what: &str) -> Result<Url, Trouble> {
+        // These would name another resource; no campaign is called so.
+        if matches!(campaign, "" | "." | "..") {
+            return Err(Trouble::NotFound);
+        }
+        Ok(self.endpoint.at(&["api", "v2", "campaigns", "outbound", campaign, what]))
+    }
+}
+
+#[async_trait]
+impl Dialer for Client {
+    async fn observe(&self, campaign: &str, lane: Lane) -> Result<Reading<CampaignStatus>, Trouble> {
+        let url = self.campaign_url(campaign, "state")?;
+        let paid = match lane {
+            Lane::Open => Paid::Before,
+            Lane::Close => Paid::Afterwards,
+        };
+        let answer = self.call(Route::State, lane, paid, &|| self.http.get(url.clone())).await?;
+        Ok(answer.reading(wire::decode_state(&answer.body).map_err(Trouble::Unreadable)?))
+    }
+
+    async fn volume(&self, campaign: &str) -> Result<Reading<Volume>, Trouble> {
+        let url = self.campaign_url(campaign, "stats")?;
+        let mut pages = Pages::default();
+        loop {
+            let url = page_url(&url, pages.next());
+            let request = || self.http.get(url.clone());
+            let answer = self.call(Route::Stats, Lane::Open, Paid::Afterwards, &request).await?;
+            if let Some(volume) = pages.add(&answer.body).map_err(Trouble::Unreadable)? {
+                return Ok(answer.reading(volume));
+            }
+        }
+    }
+
+    /// Any 2xx is taken as accepted, whatever its body: the proof is a reading.
+    async fn request(
+        &self,
+        campaign: &str,
+        transition: &Transition,
+        lane: Lane,
+    ) -> Result<Reading<()>, Trouble> {
+        let url = self.campaign_url(campaign, "state")?;
+        let change = Change::new(campaign, transition);
+        let request = || self.http.put(url.clone()).json(&change);
+        let answer = self.call(Route::Change, lane, Paid::Afterwards, &request).await?;
+        Ok(answer.reading(()))
+    }
+}
+
+fn page_url(stats: &Url, token: Option<&str>) -> Url {
+    let mut url = stats.clone();
+    url.query_pairs_mut()
+        .append_pair("pageSize", PAGE_SIZE)
+        .extend_pairs(token.map(|token| ("pageToken", token)));
+    url
+}
+
+const fn body(route: Route) -> Body {
+    match route {
+        Route::Token | Route::State => Body::UpTo(64 * 1024),
+        Route::Stats => Body::UpTo(1024 * 1024),
+        Route::Change => Body::Ignored,
+    }
+}
+
+fn fetched(body: &[u8], asked: Instant) -> Option<Fetched> {
+    let (token, lifetime) = wire::decode_token(body)?;
+    let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).ok().filter(|_| !token.is_empty())?;
+    bearer.set_sensitive(true);
+    Some(Fetched { bearer, asked, lifetime })
+}
+
+/// What the platform said, for who looks for it; never of the token route, which may repeat what it was sent.
+fn trace_body(route: Route, answer: Option<Answer>) {
+    if let Some(answer) = answer.filter(|_| route != Route::Token) {
+        let body = String::from_utf8_lossy(&answer.body);
+        tracing::trace!(?route, status = answer.head.status, body = %body.chars().take(1000).collect::<String>());
+    }
+}
