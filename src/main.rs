@@ -1,1 +1,30 @@
-fn main() {}
+//! `dialer-operator`: keeps NICE CXone outbound campaigns in the state that Kubernetes objects declare.
+
+mod admin;
+mod audit;
+mod cli;
+mod clock;
+mod control;
+mod crd;
+mod kubernetes;
+mod metrics;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let result = match cli.command {
+        cli::Command::Run(args) => run::run(*args),
+        cli::Command::Crd(args) => crd::print(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("dialer-operator: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

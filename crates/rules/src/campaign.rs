@@ -229,6 +229,11 @@ impl Campaign {
         self.end(Outcome::Unknown, now)
     }
 
+    /// A pass was cut short while a read was under way: it counts as time without an answer, not as a failure.
+    pub fn look_was_cut(&mut self, begun: Duration) {
+        self.reads.since.get_or_insert(begun);
+    }
+
     /// The active calls were read, all pages.
     pub fn counted(&mut self, active_calls: u32, cap: i32, now: Now, recheck: Duration) {
         self.counts.reset();

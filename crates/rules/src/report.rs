@@ -44,7 +44,7 @@ pub fn working_since(status: &CampaignStatus, generation: i64) -> Option<Timesta
         status
             .condition(conditions::STALLED)
             .filter(|c| c.reason == Reason::ProgressDeadlineExceeded.as_str())
-            .and(status.condition(conditions::READY))
+            .and_then(|_| status.condition(conditions::READY))
     })?;
     let stalled = condition.type_ == conditions::READY;
     let since = if stalled { Timestamp::UNIX_EPOCH } else { condition.last_transition_time.0 };

@@ -1,0 +1,68 @@
+//! A simulated operator before a simulated platform: the loop as the operator runs it, on clocks that only tests move.
+
+// Every test file takes what it needs.
+#![allow(dead_code, unused_imports)]
+
+pub mod sim;
+pub mod world;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rules::calendar::Calendar;
+use rules::decide::{Claim, Site, Tenant, Window};
+use rules::kinds::{
+    ClosesAt, ComplianceWindow, Day, DeclaredState, DialerCampaignStateSpec, Hours, OpensAt, Zone,
+};
+pub use sim::{Sim, Snapshot};
+
+/// A Monday noon, within the hours of [`office`].
+pub const NOON: &str = "2026-11-23T12:00:00Z";
+
+pub fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Mon to Fri, 08:00 to 20:00 UTC, closed 30 s early.
+pub fn office() -> ComplianceWindow {
+    window(&["UTC"], &Day::WEEK[..5], "08:00", "20:00", 30)
+}
+
+pub fn window(zones: &[&str], days: &[Day], from: &str, to: &str, lead: i32) -> ComplianceWindow {
+    ComplianceWindow {
+        time_zones: zones.iter().map(|z| Zone((*z).into())).collect(),
+        hours: Some(vec![Hours { days: days.to_vec(), from: OpensAt(from.into()), to: ClosesAt(to.into()) }]),
+        close_lead_seconds: lead,
+    }
+}
+
+/// A declaration with every default, in the hours of [`office`].
+pub fn spec(state: DeclaredState) -> DialerCampaignStateSpec {
+    let state = state.to_string();
+    let mut spec: DialerCampaignStateSpec =
+        serde_json::from_value(serde_json::json!({"campaignId": "c-1", "state": state})).unwrap();
+    spec.compliance_window = Some(office());
+    spec
+}
+
+pub fn window_at(spec: &DialerCampaignStateSpec, at: Timestamp) -> Window {
+    match Calendar::new(spec.compliance_window.as_ref()) {
+        Ok(calendar) => Window::Known { view: calendar.view(at), rule: calendar.rule().to_owned() },
+        Err(why) => Window::None(why),
+    }
+}
+
+pub fn green() -> Site {
+    Site {
+        tenant: Tenant::Usable,
+        claim: Claim::Held,
+        listed: true,
+        audit_writable: true,
+        timeout: secs(15),
+        hold: None,
+    }
+}

@@ -1,0 +1,287 @@
+//! The operator's loop, step by step: observe, decide, act, record.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rules::campaign::{Campaign, Judge, Note, transition};
+use rules::decide::{Decision, Inputs, Meta, Site, Step, Wants, decide};
+use rules::gates::Row;
+use rules::kinds::{
+    CampaignStatus, Cause, DeclaredState, DialerCampaignStateSpec, Observed, Outcome, Target,
+    TransitionRecord,
+};
+use rules::reasons::Reason;
+use rules::report::report;
+use rules::trouble::{Now, Trouble};
+use uuid::Uuid;
+
+use super::world::World;
+use super::{at, green, secs, spec, window_at};
+
+/// The operator, one declaration and the platform.
+#[derive(Clone)]
+pub struct Sim {
+    pub spec: DialerCampaignStateSpec,
+    pub meta: Meta,
+    pub site: Site,
+    pub campaign: Campaign,
+    pub world: World,
+    pub notes: Vec<Note>,
+    pub passes: usize,
+    /// The wall clock while the world's reads zero.
+    pub began: Timestamp,
+    /// How far the platform's clock is ahead of ours; `None`: it tells no time.
+    pub ahead: Option<SignedDuration>,
+    /// The world's time at which the declaration changes next: a pass is cut short then.
+    pub until: Duration,
+    /// Keeps every decision that the loop took, for those who want to look at them.
+    pub watch: Option<Vec<Snapshot>>,
+    seed: u64,
+}
+
+/// What one decision was made of.
+#[derive(Clone)]
+pub struct Snapshot {
+    pub spec: DialerCampaignStateSpec,
+    pub meta: Meta,
+    pub site: Site,
+    pub campaign: Campaign,
+    pub now: Now,
+    pub decision: Decision,
+}
+
+impl Sim {
+    /// A declaration of this state, made at this time, of a campaign that is in that one.
+    pub fn new(when: &str, declared: DeclaredState, observed: Observed) -> Self {
+        Self {
+            spec: spec(declared),
+            meta: Meta { generation: 1, ..Meta::default() },
+            site: green(),
+            campaign: Campaign::default(),
+            world: World::new(observed),
+            notes: Vec::new(),
+            passes: 0,
+            began: at(when),
+            ahead: Some(SignedDuration::ZERO),
+            until: Duration::MAX,
+            watch: None,
+            seed: 7,
+        }
+    }
+
+    pub fn now(&self) -> Now {
+        let passed = SignedDuration::try_from(self.world.mono).unwrap();
+        Now { wall: self.began.checked_add(passed).unwrap(), mono: self.world.mono }
+    }
+
+    /// The declaration becomes another one.
+    pub fn edit(&mut self, change: impl FnOnce(&mut DialerCampaignStateSpec)) {
+        change(&mut self.spec);
+        self.meta.generation += 1;
+    }
+
+    /// The process ends and another one takes up what was written down.
+    pub fn restart(&mut self) {
+        let text = serde_json::to_string(&self.campaign.status).unwrap();
+        let status: CampaignStatus = serde_json::from_str(&text).unwrap();
+        self.campaign = Campaign::resume(status, self.meta.generation, self.now());
+    }
+
+    /// An outside hand, now.
+    pub fn hand(&mut self, state: Observed) {
+        self.world.becomes(state);
+    }
+
+    /// Runs for that long.
+    pub fn run(&mut self, seconds: u64) {
+        let end = self.world.mono + secs(seconds);
+        self.until = end;
+        while self.world.mono < end {
+            let decision = self.pass();
+            let sleep = decision.wake_in.min(secs(15)).max(Duration::from_millis(1));
+            self.world.advance(sleep.min(end.saturating_sub(self.world.mono)));
+        }
+        self.until = Duration::MAX;
+    }
+
+    pub fn jitter(&mut self) -> f64 {
+        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.seed >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// What the loop decides on now.
+    pub fn decision(&self) -> Decision {
+        let (now, window) = (self.now(), window_at(&self.spec, self.now().wall));
+        decide(&Inputs {
+            spec: &self.spec,
+            meta: &self.meta,
+            site: &self.site,
+            window: &window,
+            campaign: &self.campaign,
+            now,
+        })
+    }
+
+    /// One run of the reconcile function.
+    pub fn pass(&mut self) -> Decision {
+        self.passes += 1;
+        self.campaign.begin_pass();
+        let release = self.meta.release.clone();
+        self.campaign.declared(&self.spec, self.meta.generation, release.as_deref());
+        for _ in 0..12 {
+            let decision = self.decision();
+            self.campaign.decided(&decision, self.now());
+            let now = self.now();
+            if let Some(seen) = &mut self.watch {
+                seen.push(Snapshot {
+                    spec: self.spec.clone(),
+                    meta: self.meta.clone(),
+                    site: self.site.clone(),
+                    campaign: self.campaign.clone(),
+                    now,
+                    decision: decision.clone(),
+                });
+            }
+            let edge = decision.cut_at.map(|at| self.world.mono + self.now().until(at));
+            let cut = self.until.min(edge.unwrap_or(Duration::MAX));
+            match decision.step {
+                Step::Rest => {
+                    self.write_down(&decision);
+                    return decision;
+                }
+                Step::Look { urgent } => self.look(&decision, urgent, cut),
+                Step::Count => self.count(cut),
+                Step::Close { to, cause, blind } => {
+                    let answer = self.send(to, cause, blind);
+                    let (now, jitter) = (self.now(), self.jitter());
+                    self.campaign.close_sent(answer.err(), now, jitter);
+                }
+                Step::Start { cause } => {
+                    let answer = self.send(Target::Running, cause, false);
+                    let (now, jitter) = (self.now(), self.jitter());
+                    match answer {
+                        Err(trouble) if !trouble.may_have_been_applied() => {
+                            let note = self.campaign.start_refused(trouble, now, jitter);
+                            self.notes.extend(note);
+                        }
+                        _ => self.campaign.start_sent(now),
+                    }
+                }
+            }
+        }
+        panic!("a pass does not come to rest: {:?}", &self.world.log[self.world.log.len() - 5..]);
+    }
+
+    fn send(&mut self, to: Target, cause: Cause, blind: bool) -> Result<(), Trouble> {
+        let (id, from) = (self.next_id(), self.campaign.known());
+        let new = transition(id, from, to, cause, self.meta.generation, blind, self.now());
+        let (open, note) = self.campaign.open(new, self.now());
+        self.notes.extend(note);
+        self.campaign.sending(self.now());
+        let answer = self.world.put(self.passes, to, open.id, blind, self.until);
+        self.tell_time(answer.is_ok());
+        answer
+    }
+
+    fn look(&mut self, decision: &Decision, urgent: bool, cut: Duration) {
+        let asked = self.meta.reconcile.clone();
+        let begun = self.now();
+        self.campaign.looking(begun, asked.as_deref());
+        let answer = self.world.read_state(self.passes, urgent, cut);
+        self.tell_time(answer.is_ok());
+        let (now, jitter) = (self.now(), self.jitter());
+        match answer {
+            Ok(observed) => {
+                let judge = Judge {
+                    spec: &self.spec,
+                    wanted: matches!(decision.wants, Wants::Running(_)),
+                    may_run: decision.may_run(),
+                    closing: decision.closing.is_some(),
+                    timeout: self.site.timeout,
+                };
+                self.notes.extend(self.campaign.saw(observed, now, judge, jitter));
+            }
+            Err(trouble) => {
+                self.notes.extend(self.campaign.could_not_see(trouble, begun.mono, now, jitter));
+            }
+        }
+    }
+
+    fn count(&mut self, cut: Duration) {
+        let begun = self.world.mono;
+        let answer = self.world.read_stats(self.passes, cut);
+        self.tell_time(answer.is_ok());
+        let (now, jitter) = (self.now(), self.jitter());
+        match answer {
+            Ok(calls) => self.campaign.counted(calls, self.spec.max_active_calls, now, secs(10)),
+            Err(trouble) => self.campaign.counts.failed(trouble, begun, now, jitter),
+        }
+    }
+
+    fn tell_time(&mut self, answered: bool) {
+        if answered {
+            self.campaign.skew = self.ahead;
+        }
+    }
+
+    fn write_down(&mut self, decision: &Decision) {
+        let (status, working_since) = self.report(decision);
+        self.campaign.status = status;
+        self.campaign.working_since = working_since;
+    }
+
+    /// What the loop would report now.
+    pub fn report(&self, decision: &Decision) -> (CampaignStatus, Option<Timestamp>) {
+        let (now, window) = (self.now(), window_at(&self.spec, self.now().wall));
+        report(
+            &Inputs {
+                spec: &self.spec,
+                meta: &self.meta,
+                site: &self.site,
+                window: &window,
+                campaign: &self.campaign,
+                now,
+            },
+            decision,
+        )
+    }
+
+    fn next_id(&mut self) -> Uuid {
+        let low = self.jitter().to_bits();
+        Uuid::from_u64_pair(self.passes as u64, low)
+    }
+
+    /// The word and the reason of a condition.
+    pub fn condition(&self, type_: &str) -> Option<(String, String)> {
+        self.campaign.status.condition(type_).map(|c| (c.status.clone(), c.reason.clone()))
+    }
+
+    /// `Ready` and its reason, as `True Running`.
+    pub fn ready(&self) -> String {
+        self.condition("Ready").map_or_else(String::new, |(word, reason)| format!("{word} {reason}"))
+    }
+
+    /// The reasons that keep it from running, then those that keep it from starting.
+    pub fn obstacles(&self) -> (Vec<Reason>, Vec<Reason>) {
+        let decision = self.decision();
+        let reasons = |row| decision.obstacles(row).map(|g| g.obstacle().unwrap().reason).collect::<Vec<_>>();
+        let waiting = [reasons(Row::Start), reasons(Row::Facts)].concat();
+        (reasons(Row::Run), waiting)
+    }
+
+    /// The transitions that have ended, oldest first.
+    pub fn ended(&self) -> Vec<&TransitionRecord> {
+        self.notes.iter().filter_map(|n| if let Note::Ended(r) = n { Some(r) } else { None }).collect()
+    }
+
+    /// Their targets and outcomes.
+    pub fn outcomes(&self) -> Vec<(Target, Outcome)> {
+        self.ended().iter().map(|r| (r.to, r.outcome)).collect()
+    }
+
+    /// Whether somebody else was said to have paused it.
+    pub fn blamed(&self) -> bool {
+        self.notes.iter().any(|n| matches!(n, Note::PausedByAnother(_)))
+            || self.campaign.status.external_pause.is_some()
+    }
+}

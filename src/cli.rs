@@ -1,0 +1,77 @@
+//! The command line. Every flag of `run` has an environment variable `DIALER_...`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use cxone::AllowEntry;
+use url::Url;
+
+/// Keeps NICE CXone outbound campaigns in the state that Kubernetes objects declare.
+///
+/// A stop always goes through; a start needs every gate green on fresh facts.
+#[derive(Parser)]
+#[command(version = version(), about, long_about)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run the operator against the cluster of the current kubeconfig, or of the pod it runs in.
+    Run(Box<RunArgs>),
+    /// Print the CustomResourceDefinitions as YAML: `dialer-operator crd | kubectl apply -f -`.
+    Crd(CrdArgs),
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Logs go to standard error. The audit record goes to standard output as JSON lines, and to --audit-log too where it is given.
+
+Examples:
+  dialer-operator run                                         every namespace, CXone's own hosts only
+  dialer-operator run --watch-namespace sales                 one namespace, with rights in it alone
+  dialer-operator run --allow-endpoint http://127.0.0.1:8080  a stand-in on this machine, plain http")]
+pub struct RunArgs {
+    /// Watch this namespace alone (default: all).
+    #[arg(long, env = "DIALER_WATCH_NAMESPACE", value_name = "NAMESPACE")]
+    pub watch_namespace: Option<String>,
+    /// Where /livez, /readyz and /metrics are served.
+    #[arg(long, env = "DIALER_ADMIN_ADDR", value_name = "HOST:PORT", default_value = "127.0.0.1:8081")]
+    pub admin_addr: SocketAddr,
+    /// Append the audit record to this file too. Starts are held while it can't be written.
+    #[arg(long, env = "DIALER_AUDIT_LOG", value_name = "FILE")]
+    pub audit_log: Option<PathBuf>,
+    /// How logs look.
+    #[arg(long, env = "DIALER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// What is logged: error, warn, info, debug or trace, or a filter such as `info,dialer_operator=debug`.
+    #[arg(long, env = "DIALER_LOG_LEVEL", value_name = "FILTER", default_value = "info")]
+    pub log_level: String,
+    /// A host besides *.my.cxone.com that tenants may name: HOST[:PORT] by https, http://HOST[:PORT] by plain http. Repeatable.
+    #[arg(long, env = "DIALER_ALLOW_ENDPOINT", value_name = "HOST[:PORT]", value_delimiter = ',')]
+    pub allow_endpoint: Vec<AllowEntry>,
+    /// Reach CXone through this proxy. The environment's proxy variables are never used.
+    #[arg(long, env = "DIALER_PROXY", value_name = "URL")]
+    pub proxy: Option<Url>,
+}
+
+#[derive(Args)]
+pub struct CrdArgs {
+    /// Write one file for each kind into this folder instead of printing.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One readable line each.
+    Text,
+    /// One JSON object each.
+    Json,
+}
+
+fn version() -> String {
+    format!("{} (zone database {})", env!("CARGO_PKG_VERSION"), rules::zones::version())
+}

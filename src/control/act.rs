@@ -1,0 +1,102 @@
+//! The two writes to CXone: a close, which waits for nothing, and a start, which proves everything first.
+
+use std::ops::ControlFlow;
+
+use cxone::{CampaignStatus as Wire, Dialer, Lane, Transition};
+use rules::campaign::transition;
+use rules::decide::{Decision, Step};
+use rules::kinds::{Cause, DeletionPolicy, Outcome, PendingTransition, ResumeMode, Target};
+use rules::trouble::Trouble;
+use uuid::Uuid;
+
+use super::pass::Pass;
+use super::record::TRY_SOON;
+use crate::clock;
+
+impl Pass<'_> {
+    /// Sends a close. The flushed audit line is its intent; the Kubernetes API is not asked.
+    pub(super) async fn close(&mut self, to: Target, cause: Cause, blind: bool, decision: &Decision) {
+        let Some(site) = self.site.clone() else { return };
+        let desk = self.desk;
+        let _shield = desk.shield.lock().await;
+        let pending = self.open(to, cause, blind, decision);
+        let attempt = self.work.campaign.press.map_or(1, |press| press.tries + 1);
+        // Where the audit log can't be written the line stands on standard error: a close goes on.
+        let _ = self.audit_intent(&pending, attempt, decision);
+        self.work.campaign.sending(clock::now());
+        let answer = site.client.request(self.campaign_id(), &self.on_the_wire(&pending), Lane::Close).await;
+        let failed = answer.err().map(|error| self.told("a close did not get through", &error));
+        self.work.campaign.close_sent(failed, clock::now(), clock::jitter());
+        if let Some(trouble) = failed {
+            self.audit_failure(&pending, attempt, trouble, decision);
+        }
+    }
+
+    /// Sends a start: finalizer and intent first, then the audit line, then one more look at the edge.
+    pub(super) async fn start(&mut self, cause: Cause, decision: &Decision) -> ControlFlow<()> {
+        let Some(site) = self.site.clone() else { return ControlFlow::Break(()) };
+        if self.work.object.spec.deletion_policy == DeletionPolicy::Pause && !self.meta.finalizer {
+            self.set_finalizer(true, TRY_SOON).await?;
+        }
+        let pending = self.open(Target::Running, cause, false, decision);
+        self.persist_intent().await?;
+        if self.audit_intent(&pending, 1, decision).is_err() || !self.may_still_start() {
+            let ended = self.work.campaign.end(Outcome::NotApplied, clock::now());
+            self.put_on_record(ended, decision);
+            return ControlFlow::Continue(());
+        }
+        // From here on it may have been sent, whatever cuts this pass short.
+        self.work.campaign.sending(clock::now());
+        self.work.campaign.start_sent(clock::now());
+        let answer = site.client.request(self.campaign_id(), &self.on_the_wire(&pending), Lane::Open).await;
+        if let Err(error) = answer {
+            let trouble = self.told("a start did not get through", &error);
+            self.audit_failure(&pending, 1, trouble, decision);
+            if !error.may_have_been_applied() {
+                self.start_refused(trouble, decision);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn start_refused(&mut self, trouble: Trouble, decision: &Decision) {
+        let ended = self.work.campaign.start_refused(trouble, clock::now(), clock::jitter());
+        self.put_on_record(ended, decision);
+    }
+
+    fn open(&mut self, to: Target, cause: Cause, blind: bool, decision: &Decision) -> PendingTransition {
+        let now = clock::now();
+        let from = self.work.campaign.known();
+        let new = transition(Uuid::new_v4(), from, to, cause, self.meta.generation, blind, now);
+        let (pending, superseded) = self.work.campaign.open(new, now);
+        self.put_on_record(superseded, decision);
+        pending
+    }
+
+    /// Asks the gates once more, right before the PUT: time has passed since they were asked.
+    fn may_still_start(&mut self) -> bool {
+        let pending = self.work.campaign.status.pending_transition.take();
+        let decision = self.with_inputs(clock::now(), rules::decide::decide);
+        self.work.campaign.status.pending_transition = pending;
+        matches!(decision.step, Step::Start { .. })
+    }
+
+    fn on_the_wire(&self, pending: &PendingTransition) -> Transition {
+        let spec = &self.work.object.spec;
+        Transition {
+            id: pending.id,
+            to: match pending.to {
+                Target::Running => Wire::Running,
+                Target::Paused => Wire::Paused,
+                Target::Stopped => Wire::Stopped,
+            },
+            resume_mode: match spec.resume_mode {
+                ResumeMode::Immediate => cxone::ResumeMode::Immediate,
+                ResumeMode::Gradual => cxone::ResumeMode::Gradual,
+                ResumeMode::Scheduled => cxone::ResumeMode::Scheduled,
+            },
+            notify_agent_pool: spec.notify_agent_pool,
+            requested_at: pending.requested_at.0,
+        }
+    }
+}

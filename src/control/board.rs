@@ -1,0 +1,229 @@
+//! One desk for each declaration: what this process knows of it, and the call that cuts a pass short.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+use rules::calendar::{Calendar, NoCalendar};
+use rules::campaign::Campaign;
+use rules::decide::{Meta, Window};
+use rules::kinds::{DialerCampaignState, FINALIZER, HOLD, RECONCILE, RELEASE};
+use rules::trouble::{Now, Series};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::kubernetes::NewEvent;
+
+/// Every desk, by namespace and name.
+#[derive(Default)]
+pub struct Board {
+    desks: Mutex<HashMap<(String, String), Arc<Desk>>>,
+}
+
+/// The desk of one declaration.
+pub struct Desk {
+    uid: String,
+    /// The tenant that the declaration refers to; it can't change.
+    pub tenant: String,
+    /// What of the declaration a pass depends on. A change cuts the pass short.
+    pub call: watch::Sender<Call>,
+    /// Held while a close is in flight: it is never cut.
+    pub shield: tokio::sync::Mutex<()>,
+    /// What is known; one pass at a time.
+    pub work: tokio::sync::Mutex<Work>,
+    forgive: AtomicBool,
+}
+
+/// What of a declaration a pass depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    uid: Option<String>,
+    meta: Meta,
+}
+
+/// What this process knows of one declaration.
+pub struct Work {
+    pub campaign: Campaign,
+    /// The newest version of the object that is known.
+    pub object: DialerCampaignState,
+    /// The status as the API server has it.
+    pub written: Value,
+    /// Writes of status that failed in a row.
+    pub writes: Series,
+    /// Events that are to be created.
+    pub events: VecDeque<NewEvent>,
+    /// The end of the supervision is on record.
+    pub ended: bool,
+    outlook: Option<Outlook>,
+}
+
+/// The window, and for how long what was said of it holds.
+struct Outlook {
+    generation: i64,
+    from: Timestamp,
+    until: Timestamp,
+    window: Window,
+}
+
+impl Board {
+    /// Takes in a version of a declaration: makes its desk, calls a pass under way. Gives a desk that another object of the
+    /// same name has left.
+    pub fn note(&self, object: &DialerCampaignState, now: Now) -> Option<Arc<Desk>> {
+        let mut desks = self.lock();
+        let key = key_of(object);
+        let call = Call::of(object);
+        if let Some(desk) = desks.get(&key).filter(|desk| Some(&desk.uid) == object.uid().as_ref()) {
+            desk.call.send_if_modified(|old| {
+                let differs = *old != call;
+                if differs {
+                    *old = call;
+                }
+                differs
+            });
+            return None;
+        }
+        let desk = Desk {
+            uid: object.uid().unwrap_or_default(),
+            tenant: object.spec.tenant_ref.name.clone(),
+            call: watch::Sender::new(call),
+            shield: tokio::sync::Mutex::default(),
+            work: tokio::sync::Mutex::new(Work::new(object.clone(), now)),
+            forgive: AtomicBool::new(false),
+        };
+        desks.insert(key, Arc::new(desk))
+    }
+
+    /// The desk of this object, if it is still the one of that name.
+    pub fn desk(&self, object: &DialerCampaignState) -> Option<Arc<Desk>> {
+        self.lock().get(&key_of(object)).filter(|desk| Some(&desk.uid) == object.uid().as_ref()).cloned()
+    }
+
+    /// Takes the desk of a declaration that is gone.
+    pub fn clear(&self, namespace: &str, name: &str) -> Option<Arc<Desk>> {
+        self.lock().remove(&(namespace.to_owned(), name.to_owned()))
+    }
+
+    /// What failed on this desk is tried again at once.
+    pub fn forgive(&self, namespace: &str, name: &str) {
+        if let Some(desk) = self.lock().get(&(namespace.to_owned(), name.to_owned())) {
+            desk.forgive.store(true, Ordering::Release);
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), Arc<Desk>>> {
+        self.desks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Desk {
+    /// Whether failures are to be forgotten; asked once.
+    pub fn take_forgiveness(&self) -> bool {
+        self.forgive.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Call {
+    /// What of this object a pass depends on.
+    pub fn of(object: &DialerCampaignState) -> Self {
+        // Our own finalizer comes and goes by our own hand: no reason to cut.
+        Self { uid: object.uid(), meta: Meta { finalizer: false, ..meta_of(object) } }
+    }
+}
+
+impl Work {
+    fn new(object: DialerCampaignState, now: Now) -> Self {
+        let status = object.status.clone().unwrap_or_default();
+        let generation = object.metadata.generation.unwrap_or_default();
+        Self {
+            campaign: Campaign::resume(status, generation, now),
+            written: status_value(&object),
+            object,
+            writes: Series::default(),
+            events: VecDeque::new(),
+            ended: false,
+            outlook: None,
+        }
+    }
+
+    /// Takes the newer of the known object and this one.
+    pub fn take_in(&mut self, object: &DialerCampaignState) {
+        if version(object) >= version(&self.object) {
+            self.object = object.clone();
+        }
+    }
+
+    /// Takes over what another writer of our status has written meanwhile.
+    pub fn adopt(&mut self, object: DialerCampaignState, now: Now) {
+        let theirs = status_value(&object);
+        if theirs != self.written {
+            let generation = object.metadata.generation.unwrap_or_default();
+            let mut resumed = Campaign::resume(object.status.clone().unwrap_or_default(), generation, now);
+            for record in self.campaign.status.history.iter().rev() {
+                if !resumed.status.history.iter().any(|r| r.id == record.id) {
+                    resumed.status.remember(record.clone());
+                }
+            }
+            self.campaign = resumed;
+            self.written = theirs;
+        }
+        self.object = object;
+    }
+
+    /// The window at this instant; computed anew only when an edge has passed.
+    pub fn window(&mut self, now: Timestamp) -> &Window {
+        let generation = self.object.metadata.generation.unwrap_or_default();
+        let valid =
+            self.outlook.take().filter(|o| o.generation == generation && o.from <= now && now < o.until);
+        let outlook = valid.unwrap_or_else(|| {
+            let window = match Calendar::new(self.object.spec.compliance_window.as_ref()) {
+                Ok(calendar) => Window::Known { view: calendar.view(now), rule: calendar.rule().to_owned() },
+                Err(why) => Window::None(why),
+            };
+            Outlook { generation, from: now, until: valid_until(&window, now), window }
+        });
+        &self.outlook.insert(outlook).window
+    }
+}
+
+/// What is said of a window holds until its next edge, and at most a day: the search has a horizon.
+fn valid_until(window: &Window, now: Timestamp) -> Timestamp {
+    let day = now.checked_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
+    match window {
+        Window::Known { view, .. } => view.next_edge().map_or(day, |edge| edge.min(day)),
+        Window::None(NoCalendar::NoWindow | NoCalendar::UnknownZone(_) | NoCalendar::NotATime(_)) => day,
+    }
+}
+
+/// What matters of an object's metadata.
+pub fn meta_of(object: &DialerCampaignState) -> Meta {
+    let annotation = |name: &str| object.annotations().get(name).cloned();
+    Meta {
+        generation: object.metadata.generation.unwrap_or_default(),
+        hold: annotation(HOLD),
+        release: annotation(RELEASE),
+        reconcile: annotation(RECONCILE),
+        deleting: object.metadata.deletion_timestamp.is_some(),
+        finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
+    }
+}
+
+/// The status of an object, as a value that can be compared with what would be written.
+pub fn status_value(object: &DialerCampaignState) -> Value {
+    serde_json::to_value(&object.status).unwrap_or_default()
+}
+
+/// Resource versions of one object grow; etcd's are numbers, and Kubernetes promises that they can be compared.
+fn version(object: &DialerCampaignState) -> Option<u128> {
+    object.resource_version()?.parse().ok()
+}
+
+fn key_of(object: &DialerCampaignState) -> (String, String) {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}

@@ -1,0 +1,87 @@
+//! What every pass can reach.
+
+use std::sync::Arc;
+
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+use rules::decide::Claim;
+use rules::kinds::DialerCampaignState;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::board::Board;
+use super::claims::{Claimant, Claims, Examined};
+use super::tenants::Registry;
+use crate::admin::Readiness;
+use crate::audit::Audit;
+use crate::kubernetes::{Declaration, Declarations, Kube, Tenants};
+use crate::metrics::Metrics;
+
+/// What every pass can reach.
+pub struct Context {
+    pub kube: Kube,
+    pub audit: Audit,
+    pub metrics: Metrics,
+    pub readiness: Arc<Readiness>,
+    pub registry: Registry,
+    pub claims: Claims,
+    pub board: Board,
+    pub declarations: Declarations,
+    pub tenants: Tenants,
+    /// Asks for a pass of one declaration.
+    pub wake: UnboundedSender<ObjectRef<Declaration>>,
+}
+
+impl Context {
+    /// Asks for a pass of one declaration, now.
+    pub fn wake(&self, namespace: &str, name: &str) {
+        // Nobody listens any more only while the process ends.
+        let _ = self.wake.send(ObjectRef::new(name).within(namespace));
+    }
+
+    /// Asks for a pass of every declaration of a tenant; what failed because of the tenant is tried again at once.
+    pub fn wake_tenant(&self, namespace: &str, tenant: &str, forgive: bool) {
+        for object in self.campaigns_of(namespace, tenant) {
+            let name = object.name_any();
+            if forgive {
+                self.board.forgive(namespace, &name);
+            }
+            self.wake(namespace, &name);
+        }
+    }
+
+    /// Asks for a pass of every declaration.
+    pub fn wake_everything(&self) {
+        for declaration in self.declarations.state() {
+            let _ = self.wake.send(ObjectRef::from_obj(&*declaration));
+        }
+    }
+
+    /// The declarations that refer to a tenant.
+    pub fn campaigns_of(&self, namespace: &str, tenant: &str) -> Vec<DialerCampaignState> {
+        let all = self.declarations.state();
+        let decoded = all.iter().filter_map(|declaration| declaration.0.as_ref().ok());
+        decoded
+            .filter(|o| o.namespace().as_deref() == Some(namespace) && o.spec.tenant_ref.name == tenant)
+            .cloned()
+            .collect()
+    }
+
+    /// Whether this declaration owns its campaign.
+    pub fn claim(&self, object: &DialerCampaignState) -> Claim {
+        let host = |claimant: &Claimant| self.registry.host(&claimant.namespace, &claimant.tenant);
+        self.claims.view(&object.spec.campaign_id, &object.uid().unwrap_or_default(), host)
+    }
+
+    /// Notes what came of reading a campaign, and wakes those whose claim depends on it.
+    pub fn examined(&self, object: &DialerCampaignState, result: Examined) {
+        let uid = object.uid().unwrap_or_default();
+        self.wake_all(&self.claims.examined(&object.spec.campaign_id, &uid, result));
+    }
+
+    /// Wakes these declarations.
+    pub fn wake_all(&self, claimants: &[Claimant]) {
+        for claimant in claimants {
+            self.wake(&claimant.namespace, &claimant.name);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The loop: observe, decide, act, record.
+
+mod act;
+mod board;
+mod campaigns;
+mod claims;
+mod context;
+mod pass;
+mod record;
+mod tenants;
+
+pub use campaigns::supervise as supervise_campaigns;
+pub use context::Context;
+pub use tenants::{Registry, supervise as supervise_tenants};

@@ -1,0 +1,301 @@
+//! One run of the reconcile function for one declaration: observe, decide, act until nothing is left to do now, record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cxone::{CampaignStatus as Wire, Dialer, Lane, Reading};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+use rules::campaign::{Judge, Note};
+use rules::decide::{BLIND_AFTER, Decision, Inputs, Meta, Site as SiteView, Step, Tenant, Wants, decide};
+use rules::kinds::{DialerCampaignState, Observed};
+use rules::trouble::{Now, Trouble};
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+use super::board::{Call, Desk, Work, meta_of};
+use super::claims::Examined;
+use super::context::Context;
+use super::tenants::Site;
+use crate::clock;
+use crate::kubernetes::Declaration;
+
+/// A pass takes no more steps than that; it never needs that many.
+const MAX_STEPS: usize = 16;
+/// How soon calls that do not drain are counted again.
+const RECOUNT_EVERY: Duration = Duration::from_secs(30);
+/// Requests without a known tenant time out after that; only explanations use it.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// One pass.
+pub struct Pass<'a> {
+    pub(super) ctx: &'a Arc<Context>,
+    pub(super) desk: &'a Desk,
+    pub(super) work: &'a mut Work,
+    pub(super) meta: Meta,
+    pub(super) tenant: Tenant,
+    pub(super) site: Option<Arc<Site>>,
+    /// When the read under way was sent (monotonic).
+    looking_since: Option<Duration>,
+    call: watch::Receiver<Call>,
+}
+
+impl<'a> Pass<'a> {
+    /// Begins a pass on the newest version of the declaration.
+    pub fn begin(ctx: &'a Arc<Context>, desk: &'a Desk, work: &'a mut Work) -> Self {
+        // Before the object is read: whatever changes after this cuts the pass short.
+        let call = desk.call.subscribe();
+        if let Some(stored) = ctx.declarations.get(&reference(&work.object))
+            && let Ok(object) = &stored.0
+        {
+            work.take_in(object);
+        }
+        let meta = meta_of(&work.object);
+        let namespace = work.object.namespace().unwrap_or_default();
+        let (tenant, site) = ctx.registry.lookup(&namespace, &work.object.spec.tenant_ref.name);
+        work.campaign.begin_pass();
+        work.campaign.declared(&work.object.spec, meta.generation, meta.release.as_deref());
+        if desk.take_forgiveness() {
+            work.campaign.forgive();
+        }
+        if meta.deleting {
+            work.campaign.deleting_since.get_or_insert_with(|| clock::now().mono);
+        }
+        if site.is_none() {
+            ctx.examined(&work.object, Examined::Bad);
+        }
+        Self { ctx, desk, work, meta, tenant, site, looking_since: None, call }
+    }
+
+    /// Runs it, unless the hours end or the declaration changes meanwhile. Gives how long until the next one.
+    pub async fn run(mut self) -> Duration {
+        let cut = cut(self.call.clone(), self.work.window(Timestamp::now()).next_close(), &self.desk.shield);
+        tokio::select! {
+            biased;
+            () = cut => {}
+            wake_in = self.work_through() => return wake_in,
+        }
+        self.cut_short();
+        Duration::ZERO
+    }
+
+    async fn work_through(&mut self) -> Duration {
+        let decision = self.observe_decide_act().await;
+        let decision = self.keep_finalizer(decision).await;
+        self.record(&decision).await
+    }
+
+    async fn observe_decide_act(&mut self) -> Decision {
+        for _ in 0..MAX_STEPS {
+            let decision = self.decide();
+            match decision.step {
+                Step::Rest => return decision,
+                Step::Look { urgent } => self.look(urgent, &decision).await,
+                Step::Count => self.count().await,
+                Step::Close { to, cause, blind } => self.close(to, cause, blind, &decision).await,
+                Step::Start { cause } => {
+                    if self.start(cause, &decision).await.is_break() {
+                        break;
+                    }
+                }
+            }
+        }
+        self.decide()
+    }
+
+    /// Decides on what is known now.
+    pub(super) fn decide(&mut self) -> Decision {
+        let now = clock::now();
+        let decision = self.with_inputs(now, decide);
+        self.work.campaign.decided(&decision, now);
+        decision
+    }
+
+    /// Hands the inputs of a decision to `use_them`.
+    pub(super) fn with_inputs<T>(&mut self, now: Now, use_them: impl FnOnce(&Inputs<'_>) -> T) -> T {
+        let view = self.site_view();
+        let window = self.work.window(now.wall).clone();
+        use_them(&Inputs {
+            spec: &self.work.object.spec,
+            meta: &self.meta,
+            site: &view,
+            window: &window,
+            campaign: &self.work.campaign,
+            now,
+        })
+    }
+
+    fn site_view(&self) -> SiteView {
+        SiteView {
+            tenant: self.tenant,
+            claim: self.ctx.claim(&self.work.object),
+            listed: self.ctx.readiness.all_listed(),
+            audit_writable: self.ctx.audit.is_writable(),
+            timeout: self.timeout(),
+            hold: self.site.as_ref().and_then(|site| site.client.hold()).map(clock::mono),
+        }
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.site.as_ref().map_or(DEFAULT_TIMEOUT, |site| site.timeout)
+    }
+
+    pub(super) fn campaign_id(&self) -> &str {
+        &self.work.object.spec.campaign_id
+    }
+
+    async fn look(&mut self, urgent: bool, decision: &Decision) {
+        let Some(site) = self.site.clone() else { return };
+        let begun = clock::now();
+        let id = self.campaign_id().to_owned();
+        let lane = if urgent { Lane::Close } else { Lane::Open };
+        let admitted = if urgent { Ok(()) } else { site.client.admit(&id).map_err(cxone::Trouble::from) };
+        let answer = match admitted {
+            Err(not_now) => Err(trouble(&not_now)),
+            Ok(()) => {
+                self.work.campaign.looking(begun, self.meta.reconcile.as_deref());
+                self.looking_since = Some(begun.mono);
+                let read = site.client.observe(&id, lane);
+                // Before a close no slow read is waited for.
+                let patience = if urgent { BLIND_AFTER.min(site.timeout) } else { site.timeout * 2 };
+                let answer = tokio::time::timeout(patience, read).await;
+                self.looking_since = None;
+                match answer {
+                    Ok(answer) => answer.map_err(|error| self.told("the state can't be read", &error)),
+                    Err(_) => Err(Trouble::Interrupted),
+                }
+            }
+        };
+        self.take_in_state(answer, begun, decision);
+    }
+
+    fn take_in_state(&mut self, answer: Result<Reading<Wire>, Trouble>, begun: Now, decision: &Decision) {
+        let now = clock::now();
+        match answer {
+            Ok(reading) => {
+                self.work.campaign.skew = skew(reading.date, reading.received);
+                let judge = Judge {
+                    spec: &self.work.object.spec,
+                    wanted: matches!(decision.wants, Wants::Running(_)),
+                    may_run: decision.may_run(),
+                    closing: decision.closing.is_some(),
+                    timeout: self.site.as_ref().map_or(DEFAULT_TIMEOUT, |site| site.timeout),
+                };
+                let notes = self.work.campaign.saw(observed(reading.value), now, judge, clock::jitter());
+                self.ctx.examined(&self.work.object, Examined::Good);
+                self.put_on_record(notes, decision);
+            }
+            Err(trouble) => {
+                let ended = self.work.campaign.could_not_see(trouble, begun.mono, now, clock::jitter());
+                if trouble.is_terminal() {
+                    self.ctx.examined(&self.work.object, Examined::Bad);
+                }
+                self.put_on_record(ended, decision);
+            }
+        }
+    }
+
+    async fn count(&mut self) {
+        let Some(site) = self.site.clone() else { return };
+        let begun = clock::now();
+        let answer = site.client.volume(self.campaign_id()).await;
+        let now = clock::now();
+        match answer {
+            Ok(reading) => {
+                self.work.campaign.skew = skew(reading.date, reading.received);
+                let cap = self.work.object.spec.max_active_calls;
+                let every = Duration::from_secs(
+                    u64::try_from(self.work.object.spec.check_interval_seconds).unwrap_or(60),
+                );
+                self.work.campaign.counted(reading.value.active_calls, cap, now, every.min(RECOUNT_EVERY));
+            }
+            Err(error) => {
+                let trouble = self.told("the statistics can't be read", &error);
+                self.work.campaign.counts.failed(trouble, begun.mono, now, clock::jitter());
+            }
+        }
+    }
+
+    /// Logs a trouble once and gives it as decisions take it.
+    pub(super) fn told(&self, what: &str, error: &cxone::Trouble) -> Trouble {
+        let object = &self.work.object;
+        let namespace = object.namespace().unwrap_or_default();
+        let (name, campaign) = (object.name_any(), self.campaign_id());
+        if matches!(error, cxone::Trouble::NotNow(_)) {
+            debug!(namespace, name, campaign, %error, "{what}");
+        } else {
+            warn!(namespace, name, campaign, %error, "{what}");
+        }
+        trouble(error)
+    }
+
+    fn cut_short(&mut self) {
+        if let Some(begun) = self.looking_since {
+            self.work.campaign.look_was_cut(begun);
+        }
+        debug!(name = self.work.object.name_any(), "a pass was cut short");
+    }
+
+    /// Puts what happened on record.
+    pub(super) fn put_on_record(&mut self, notes: impl IntoIterator<Item = Note>, decision: &Decision) {
+        for note in notes {
+            self.note(&note, decision);
+        }
+    }
+}
+
+/// Completes when the hours end or the declaration changes, and no close is in flight.
+async fn cut(mut call: watch::Receiver<Call>, hours_end: Option<Timestamp>, shield: &tokio::sync::Mutex<()>) {
+    let end = async {
+        match hours_end {
+            Some(at) => tokio::time::sleep(clock::now().until(at)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = end => {}
+        changed = call.changed() => {
+            if changed.is_err() {
+                // The desk is gone; the pass ends by itself.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+    let _in_flight = shield.lock().await;
+}
+
+fn reference(object: &DialerCampaignState) -> ObjectRef<Declaration> {
+    ObjectRef::new(&object.name_any()).within(&object.namespace().unwrap_or_default())
+}
+
+fn observed(wire: Wire) -> Observed {
+    match wire {
+        Wire::Running => Observed::Running,
+        Wire::Paused => Observed::Paused,
+        Wire::Stopped => Observed::Stopped,
+    }
+}
+
+fn skew(date: Option<Timestamp>, received: Timestamp) -> Option<SignedDuration> {
+    date.map(|date| date.duration_since(received))
+}
+
+/// What the client met, as decisions take it.
+pub(super) fn trouble(error: &cxone::Trouble) -> Trouble {
+    use cxone::Trouble as T;
+    match error {
+        T::NotNow(not_now) => Trouble::NotNow(clock::mono(not_now.until)),
+        T::Throttled { retry_after } => Trouble::Throttled(*retry_after),
+        T::Unauthorized => Trouble::Unauthorized,
+        T::CredentialsMissing(_) => Trouble::CredentialsMissing,
+        T::Forbidden => Trouble::Forbidden,
+        T::NotFound => Trouble::NotFound,
+        T::Conflict => Trouble::Conflict,
+        T::Unavailable { .. } => Trouble::Unavailable,
+        T::Rejected { .. } => Trouble::Rejected,
+        T::Unreadable(_) => Trouble::Unreadable,
+        T::Unreachable(_) => Trouble::Unreachable,
+        T::Interrupted(_) => Trouble::Interrupted,
+    }
+}

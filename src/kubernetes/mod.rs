@@ -1,0 +1,9 @@
+//! The only room that talks to the API server: watches, the Secret read, and every write.
+
+mod secrets;
+mod watch;
+mod writes;
+
+pub use secrets::SecretSource;
+pub use watch::{Change, Declaration, Declarations, TenantObject, Tenants, declarations, tenants};
+pub use writes::{Kube, NewEvent, WriteError};

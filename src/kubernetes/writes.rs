@@ -1,0 +1,226 @@
+//! Every write to Kubernetes: status, our finalizer, events. Nothing else of a user's object is ever written.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::PartialObjectMeta;
+use kube::{Api, Client, Resource, ResourceExt};
+use rules::kinds::{CXoneTenant, CampaignStatus, DialerCampaignState, FINALIZER, TenantStatus};
+use serde_json::{Value, json};
+
+/// Field manager and controller name of every write.
+const MANAGER: &str = "dialer-operator";
+const CONTROLLER: &str = "dialer.cxone-operator.io/dialer-operator";
+/// An Event's note is at most that many bytes.
+const NOTE_BYTES: usize = 1024;
+
+/// Why a write did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The object has changed since it was read.
+    #[error("the object has changed meanwhile")]
+    Stale,
+    /// The object is gone.
+    #[error("the object is gone")]
+    Gone,
+    /// No answer in time: it may have been written.
+    #[error("the API server did not answer in time")]
+    TimedOut,
+    /// Anything else.
+    #[error("the API server refused")]
+    Refused(#[source] Box<kube::Error>),
+}
+
+impl From<kube::Error> for WriteError {
+    fn from(error: kube::Error) -> Self {
+        match &error {
+            kube::Error::Api(status) if status.code == 409 => Self::Stale,
+            kube::Error::Api(status) if status.code == 404 => Self::Gone,
+            _ => Self::Refused(Box::new(error)),
+        }
+    }
+}
+
+/// An Event about to be created. The name makes it unique: the same name again is the same event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewEvent {
+    pub name: String,
+    pub warning: bool,
+    pub reason: String,
+    pub action: String,
+    pub note: String,
+    pub at: Timestamp,
+}
+
+/// The API server, for writes.
+#[derive(Clone)]
+pub struct Kube {
+    client: Client,
+    instance: String,
+}
+
+impl Kube {
+    /// Writes through this client; `instance` names the process in events.
+    pub fn new(client: Client, instance: String) -> Self {
+        Self { client, instance }
+    }
+
+    /// Writes a campaign's status, if the object is still the one that was decided on. Gives the object as it is then.
+    pub async fn write_campaign_status(
+        &self,
+        object: &DialerCampaignState,
+        status: &CampaignStatus,
+        patience: Duration,
+    ) -> Result<DialerCampaignState, WriteError> {
+        let api: Api<DialerCampaignState> = self.api(object);
+        let patch = status_patch(object, &json!(status));
+        in_time(patience, api.patch_status(&object.name_any(), &ours(), &Patch::Apply(patch))).await
+    }
+
+    /// Writes a tenant's status, likewise.
+    pub async fn write_tenant_status(
+        &self,
+        object: &CXoneTenant,
+        status: &TenantStatus,
+        patience: Duration,
+    ) -> Result<CXoneTenant, WriteError> {
+        let api: Api<CXoneTenant> = self.api(object);
+        let patch = status_patch(object, &json!(status));
+        in_time(patience, api.patch_status(&object.name_any(), &ours(), &Patch::Apply(patch))).await
+    }
+
+    /// Says on an object that can't be decoded that it can't.
+    pub async fn write_undecodable(
+        &self,
+        meta: &ObjectMeta,
+        conditions: &Value,
+        patience: Duration,
+    ) -> Result<(), WriteError> {
+        let namespace = meta.namespace.clone().unwrap_or_default();
+        let api: Api<PartialObjectMeta<DialerCampaignState>> =
+            Api::namespaced(self.client.clone(), &namespace);
+        let patch = json!({
+            "apiVersion": DialerCampaignState::api_version(&()),
+            "kind": DialerCampaignState::kind(&()),
+            "metadata": {"resourceVersion": meta.resource_version},
+            "status": {"observedGeneration": meta.generation, "conditions": conditions},
+        });
+        let name = meta.name.clone().unwrap_or_default();
+        in_time(patience, api.patch_status(&name, &ours(), &Patch::Apply(patch))).await.map(|_| ())
+    }
+
+    /// Sets or takes away our finalizer, and nothing else. Gives the object as it is then.
+    pub async fn set_finalizer(
+        &self,
+        object: &DialerCampaignState,
+        present: bool,
+        patience: Duration,
+    ) -> Result<DialerCampaignState, WriteError> {
+        let api: Api<DialerCampaignState> = self.api(object);
+        let mut finalizers = object.finalizers().to_vec();
+        finalizers.retain(|name| name != FINALIZER);
+        if present {
+            finalizers.push(FINALIZER.to_owned());
+        }
+        // With the resourceVersion nobody else's finalizer is lost.
+        let patch =
+            json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        in_time(patience, api.patch(&object.name_any(), &params, &Patch::Merge(patch))).await
+    }
+
+    /// The object as the API server has it.
+    pub async fn read_campaign(
+        &self,
+        object: &DialerCampaignState,
+        patience: Duration,
+    ) -> Result<DialerCampaignState, WriteError> {
+        let api: Api<DialerCampaignState> = self.api(object);
+        in_time(patience, api.get(&object.name_any())).await
+    }
+
+    /// Creates an event about an object. One of the same name is the same event, so it may be there already.
+    pub async fn create_event(
+        &self,
+        about: &ObjectReference,
+        event: &NewEvent,
+        patience: Duration,
+    ) -> Result<(), WriteError> {
+        let namespace = about.namespace.clone().unwrap_or_default();
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+        let body = Event {
+            metadata: ObjectMeta {
+                name: Some(event.name.clone()),
+                namespace: Some(namespace),
+                ..ObjectMeta::default()
+            },
+            event_time: Some(MicroTime(event.at)),
+            action: Some(event.action.clone()),
+            reason: Some(event.reason.clone()),
+            note: Some(cut(&event.note, NOTE_BYTES).to_owned()),
+            type_: Some(if event.warning { "Warning" } else { "Normal" }.to_owned()),
+            reporting_controller: Some(CONTROLLER.to_owned()),
+            reporting_instance: Some(self.instance.clone()),
+            regarding: Some(about.clone()),
+            ..Event::default()
+        };
+        match in_time(patience, api.create(&PostParams::default(), &body)).await {
+            Ok(_) | Err(WriteError::Stale) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn api<K>(&self, object: &K) -> Api<K>
+    where
+        K: Resource<Scope = kube::core::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default())
+    }
+}
+
+fn ours() -> PatchParams {
+    PatchParams::apply(MANAGER).force()
+}
+
+fn status_patch<K: Resource<DynamicType = ()>>(object: &K, status: &Value) -> Value {
+    json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": {"resourceVersion": object.meta().resource_version},
+        "status": status,
+    })
+}
+
+async fn in_time<T>(
+    patience: Duration,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, WriteError> {
+    match tokio::time::timeout(patience, call).await {
+        Ok(result) => result.map_err(WriteError::from),
+        Err(_) => Err(WriteError::TimedOut),
+    }
+}
+
+/// The text, cut at a character boundary to that many bytes.
+fn cut(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_cut_at_a_character_and_counted_in_bytes() {
+        let long = "é".repeat(600);
+        assert_eq!(cut(&long, NOTE_BYTES).len(), 1024);
+        assert_eq!(cut(&format!("x{long}"), NOTE_BYTES).len(), 1023);
+        assert_eq!(cut("short", NOTE_BYTES), "short");
+    }
+}

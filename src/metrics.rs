@@ -1,0 +1,77 @@
+//! What is counted for Prometheus. Labels are bounded: no names of users' objects but in the violation gauge.
+
+use std::sync::atomic::AtomicI64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use rules::kinds::TransitionRecord;
+
+/// Labels of a finished transition.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Ended {
+    to: String,
+    outcome: String,
+    cause: String,
+}
+
+/// Labels of a campaign that violates.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Violator {
+    namespace: String,
+    name: String,
+}
+
+/// Every metric of the process.
+#[derive(Default)]
+pub struct Metrics {
+    ended: Family<Ended, Counter>,
+    violations: Family<Violator, Gauge<i64, AtomicI64>>,
+    pub campaigns: Gauge<i64, AtomicI64>,
+    pub kubernetes_write_failures: Counter,
+    pub status_writes: Counter,
+}
+
+impl Metrics {
+    /// The metrics, and the registry that prints them.
+    pub fn new() -> (Self, Registry) {
+        let metrics = Self::default();
+        let mut registry = Registry::with_prefix("dialer");
+        registry.register("transitions", "Transitions that have ended", metrics.ended.clone());
+        registry.register(
+            "violation",
+            "1 for a campaign that is seen running where it may not",
+            metrics.violations.clone(),
+        );
+        registry.register("campaigns", "Declarations that are watched", metrics.campaigns.clone());
+        registry.register(
+            "kubernetes_write_failures",
+            "Writes that the API server refused or did not answer",
+            metrics.kubernetes_write_failures.clone(),
+        );
+        registry.register("status_writes", "Status writes", metrics.status_writes.clone());
+        (metrics, registry)
+    }
+
+    /// A transition has ended.
+    pub fn transition_ended(&self, record: &TransitionRecord) {
+        let labels = Ended {
+            to: record.to.to_string(),
+            outcome: record.outcome.to_string(),
+            cause: record.cause.to_string(),
+        };
+        self.ended.get_or_create(&labels).inc();
+    }
+
+    /// Whether this campaign violates.
+    pub fn violation(&self, namespace: &str, name: &str, violates: bool) {
+        let labels = Violator { namespace: namespace.to_owned(), name: name.to_owned() };
+        if violates {
+            self.violations.get_or_create(&labels).set(1);
+        } else {
+            self.violations.remove(&labels);
+        }
+    }
+}
