@@ -62,7 +62,7 @@ async fn operate(args: RunArgs) -> Result<()> {
         tenants,
         wake,
     });
-    tell_start(&args);
+    tell_start(&args, listener.local_addr().unwrap_or(args.admin_addr));
 
     let (stop, stopping) = watch::channel(false);
     let campaigns =
@@ -95,12 +95,12 @@ async fn connect() -> Result<kube::Client> {
     kube::Client::try_from(config).context("the cluster's address or credentials can't be used")
 }
 
-fn tell_start(args: &RunArgs) {
+fn tell_start(args: &RunArgs, admin: std::net::SocketAddr) {
     info!(
         version = env!("CARGO_PKG_VERSION"),
         zone_database = rules::zones::version(),
         namespace = args.watch_namespace.as_deref().unwrap_or("(all)"),
-        admin = %args.admin_addr,
+        %admin,
         "dialer-operator starts"
     );
 }

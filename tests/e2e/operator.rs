@@ -1,0 +1,97 @@
+//! The real operator as a process.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+/// The operator's process, its log and its audit record.
+pub struct Operator {
+    kubeconfig: PathBuf,
+    namespace: String,
+    endpoint: String,
+    folder: PathBuf,
+    child: Option<Child>,
+}
+
+impl Operator {
+    /// Not started yet.
+    pub fn new(kubeconfig: &Path, namespace: &str, endpoint: &str, folder: &Path) -> Self {
+        Self {
+            kubeconfig: kubeconfig.to_owned(),
+            namespace: namespace.to_owned(),
+            endpoint: endpoint.to_owned(),
+            folder: folder.to_owned(),
+            child: None,
+        }
+    }
+
+    /// Starts it; its output is appended to what earlier ones left.
+    pub fn start(&mut self, args: &[&str]) {
+        assert!(self.child.is_none(), "one operator at a time");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialer-operator"));
+        command.args(["run", "--watch-namespace", &self.namespace, "--admin-addr", "127.0.0.1:0"]);
+        command.args(["--log-level", "info,dialer_operator=debug"]);
+        if !args.contains(&"--audit-log") {
+            command.arg("--audit-log").arg(self.folder.join("audit.jsonl"));
+        }
+        if !args.contains(&"--no-endpoint") {
+            command.args(["--allow-endpoint", &self.endpoint]);
+        }
+        command.args(args.iter().filter(|arg| **arg != "--no-endpoint"));
+        command.env("KUBECONFIG", &self.kubeconfig);
+        command.stdin(Stdio::null()).stdout(self.append("stdout")).stderr(self.append("stderr"));
+        self.child = Some(command.spawn().expect("the operator starts"));
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Ends it as a cluster does, by SIGTERM; gives whether it ended well.
+    pub fn stop(&mut self) -> bool {
+        let Some(mut child) = self.child.take() else { return false };
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        child.wait().unwrap().success()
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("stderr")).unwrap_or_default()
+    }
+
+    /// Everything it has printed: the audit record.
+    pub fn printed(&self) -> String {
+        std::fs::read_to_string(self.folder.join("stdout")).unwrap_or_default()
+    }
+
+    /// The audit lines of its file.
+    pub fn audit(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.folder.join("audit.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("an audit line is JSON")).collect()
+    }
+
+    /// Where it serves `/livez`, `/readyz` and `/metrics`, once it has said so.
+    pub fn admin(&self) -> Option<String> {
+        let log = self.log();
+        let line = log.lines().rev().find(|line| line.contains("dialer-operator starts"))?;
+        let address = line.split("admin=").nth(1)?.split_whitespace().next()?;
+        Some(format!("http://{address}"))
+    }
+
+    fn append(&self, name: &str) -> File {
+        OpenOptions::new().create(true).append(true).open(self.folder.join(name)).unwrap()
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

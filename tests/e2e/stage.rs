@@ -1,0 +1,353 @@
+//! A stage for one test: a namespace of its own on a real API server, a simulator, and the real operator.
+
+use std::path::Path;
+use std::time::Duration;
+
+use devcluster::{Cluster, Options};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::runtime::wait::{await_condition, conditions};
+use kube::{Api, Client, Config, ResourceExt};
+use rules::kinds::{CXoneTenant, CampaignStatus, DialerCampaignState, TenantStatus};
+use serde_json::{Value, json};
+use simulator::{LogEntry, Simulator, SimulatorConfig};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+use crate::operator::Operator;
+
+/// Nothing that is waited for takes that long, unless the machine is overloaded.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The organization of every stage's tenant `default`.
+pub const ORG: &str = "acme";
+
+static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+
+/// A stage for one test.
+pub struct Stage {
+    pub namespace: String,
+    pub sim: Simulator,
+    pub client: Client,
+    pub kubeconfig: std::path::PathBuf,
+    pub operator: Operator,
+    /// Ends with the test, where it is not the shared one.
+    pub own_cluster: Option<Cluster>,
+    pub folder: TempDir,
+}
+
+impl Stage {
+    /// A stage on the shared API server, the operator running, the tenant `default` in place.
+    pub async fn new() -> Self {
+        Self::with_args(&[]).await
+    }
+
+    /// The same, with more arguments for the operator.
+    pub async fn with_args(args: &[&str]) -> Self {
+        let cluster = SHARED.get_or_init(start_cluster).await;
+        let mut stage = Self::set(cluster.kubeconfig(), None).await;
+        stage.start_operator(args);
+        stage
+    }
+
+    /// A stage whose operator is not running yet.
+    pub async fn without_operator() -> Self {
+        let cluster = SHARED.get_or_init(start_cluster).await;
+        Self::set(cluster.kubeconfig(), None).await
+    }
+
+    /// A stage with an API server of its own, to be frozen.
+    pub async fn with_own_cluster() -> Self {
+        let cluster = start_cluster().await;
+        let kubeconfig = cluster.kubeconfig().to_owned();
+        let mut stage = Self::set(&kubeconfig, Some(cluster)).await;
+        stage.start_operator(&[]);
+        stage
+    }
+
+    async fn set(kubeconfig: &Path, own_cluster: Option<Cluster>) -> Self {
+        let client = client(kubeconfig).await;
+        let sim = Simulator::start(SimulatorConfig::default()).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let namespace = new_namespace(&client).await;
+        let operator = Operator::new(kubeconfig, &namespace, &sim.url(), folder.path());
+        let stage =
+            Self { namespace, sim, client, kubeconfig: kubeconfig.to_owned(), operator, own_cluster, folder };
+        stage.add_tenant("default", ORG).await;
+        stage
+    }
+
+    /// Starts the operator; the audit record goes to a file of the stage too.
+    pub fn start_operator(&mut self, args: &[&str]) {
+        self.operator.start(args);
+    }
+
+    /// A tenant of the simulator with its Secret, in this stage's namespace.
+    pub async fn add_tenant(&self, name: &str, organization: &str) {
+        let tenant = self.sim.tenant(organization);
+        self.set_secret(&format!("{name}-credentials"), &tenant.client_id(), &tenant.client_secret()).await;
+        let spec = json!({"baseUrl": self.sim.url(), "credentialsSecretRef": {"name": format!("{name}-credentials")}});
+        self.apply_tenant(name, spec).await;
+    }
+
+    /// Applies a tenant.
+    pub async fn apply_tenant(&self, name: &str, spec: Value) {
+        let body = json!({"apiVersion": "dialer.cxone-operator.io/v1alpha1", "kind": "CXoneTenant",
+                          "metadata": {"name": name}, "spec": spec});
+        self.tenants().patch(name, &hand(), &Patch::Apply(body)).await.unwrap();
+    }
+
+    /// Writes a Secret with credentials.
+    pub async fn set_secret(&self, name: &str, client_id: &str, client_secret: &str) {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
+                          "stringData": {"clientId": client_id, "clientSecret": client_secret}});
+        secrets.patch(name, &hand(), &Patch::Apply(body)).await.unwrap();
+    }
+
+    /// Applies a declaration as a person does: the fields of `spec`, and a window that is open around the clock unless the
+    /// spec gives one. The campaign's id is its name.
+    pub async fn declare(&self, name: &str, state: &str, spec: Value) -> DialerCampaignState {
+        let mut full = json!({"campaignId": name, "state": state, "complianceWindow": around_the_clock()});
+        merge(&mut full, &spec);
+        let body = json!({"apiVersion": "dialer.cxone-operator.io/v1alpha1", "kind": "DialerCampaignState",
+                          "metadata": {"name": name}, "spec": full});
+        self.campaigns().patch(name, &hand(), &Patch::Apply(body)).await.unwrap()
+    }
+
+    /// Changes some fields of a declaration.
+    pub async fn change(&self, name: &str, spec: Value) -> DialerCampaignState {
+        let patch = json!({"spec": spec});
+        self.campaigns().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
+    }
+
+    /// Sets an annotation, or takes it away.
+    pub async fn annotate(&self, name: &str, key: &str, value: Option<&str>) {
+        let patch = json!({"metadata": {"annotations": {key: value}}});
+        self.campaigns().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    /// Deletes a declaration, without waiting for it to go.
+    pub async fn delete(&self, name: &str) {
+        self.campaigns().delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    /// Waits until a declaration is gone.
+    pub async fn until_gone(&self, name: &str) {
+        let api = self.campaigns();
+        let gone = await_condition(api, name, |object: Option<&DialerCampaignState>| object.is_none());
+        tokio::time::timeout(PATIENCE * 3, gone).await.expect("the object stays").unwrap();
+    }
+
+    /// Waits until status, of the newest generation, is as told.
+    pub async fn until(
+        &self,
+        name: &str,
+        what: &str,
+        holds: impl Fn(&CampaignStatus) -> bool,
+    ) -> DialerCampaignState {
+        let condition = |object: Option<&DialerCampaignState>| {
+            object.is_some_and(|o| {
+                o.status.as_ref().is_some_and(|status| {
+                    Some(status.observed_generation) == o.metadata.generation && holds(status)
+                })
+            })
+        };
+        let waiting = await_condition(self.campaigns(), name, condition);
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(object) => object.unwrap().expect("the object is there"),
+            Err(_) => panic!("{name} never came to: {what}\n{}", self.story(name).await),
+        }
+    }
+
+    /// Waits until `Ready` has this status and reason.
+    pub async fn until_ready(&self, name: &str, status: &str, reason: &str) -> DialerCampaignState {
+        let what = format!("Ready={status} with reason {reason}");
+        self.until(name, &what, |s| {
+            s.condition("Ready").is_some_and(|c| c.status == status && c.reason == reason)
+        })
+        .await
+    }
+
+    /// Waits until the tenant's `Ready` has this status and reason.
+    pub async fn until_tenant(&self, name: &str, status: &str, reason: &str) -> TenantStatus {
+        let holds = |object: Option<&CXoneTenant>| {
+            let conditions = object.and_then(|o| o.status.as_ref()).map(|s| &s.conditions);
+            conditions.is_some_and(|list| {
+                list.iter().any(|c| c.type_ == "Ready" && c.status == status && c.reason == reason)
+            })
+        };
+        let waiting = await_condition(self.tenants(), name, holds);
+        let object = tokio::time::timeout(PATIENCE * 2, waiting)
+            .await
+            .unwrap_or_else(|_| {
+                panic!("tenant {name} never came to Ready={status}/{reason}\n{}", self.operator.log())
+            })
+            .unwrap();
+        object.unwrap().status.unwrap()
+    }
+
+    /// Waits for a fact in the simulator's log.
+    pub async fn until_log(&self, what: &str, holds: impl FnMut(&[LogEntry]) -> bool) -> Vec<LogEntry> {
+        match self.sim.wait_for(holds, PATIENCE).await {
+            Ok(log) => log,
+            Err(timeout) => panic!("never seen: {what}\n{timeout}\n{}", self.operator.log()),
+        }
+    }
+
+    /// Waits until that many PUTs for a campaign have been answered or lost.
+    pub async fn until_puts(&self, campaign: &str, count: usize) -> Vec<LogEntry> {
+        self.until_log(&format!("{count} PUTs for {campaign}"), |log| {
+            log.iter()
+                .filter(|e| e.is_put(campaign) && e.outcome() != Some(simulator::Outcome::Pending))
+                .count()
+                >= count
+        })
+        .await;
+        self.sim.puts(campaign)
+    }
+
+    /// The bodies' `status` words of all PUTs for a campaign.
+    pub fn put_words(&self, campaign: &str) -> Vec<String> {
+        let word = |e: &LogEntry| e.body().and_then(|b| b["status"].as_str()).unwrap_or("?").to_owned();
+        self.sim.puts(campaign).iter().map(word).collect()
+    }
+
+    /// The events about a declaration.
+    pub async fn events(&self, name: &str) -> Vec<Event> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let mut events = api.list(&ListParams::default()).await.unwrap().items;
+        events.retain(|e| e.regarding.as_ref().and_then(|r| r.name.as_deref()) == Some(name));
+        events.sort_by_key(|e| e.event_time.as_ref().map(|t| t.0));
+        events
+    }
+
+    /// The declaration as it is now.
+    pub async fn get(&self, name: &str) -> DialerCampaignState {
+        self.campaigns().get(name).await.unwrap()
+    }
+
+    /// The audit lines about a declaration.
+    pub fn audit(&self, name: &str) -> Vec<Value> {
+        self.operator.audit().into_iter().filter(|line| line["name"] == name).collect()
+    }
+
+    /// The declarations of this stage.
+    pub fn campaigns(&self) -> Api<DialerCampaignState> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// The tenants of this stage.
+    pub fn tenants(&self) -> Api<CXoneTenant> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Everything that helps to understand a failure.
+    pub async fn story(&self, name: &str) -> String {
+        let object = self.campaigns().get_opt(name).await.ok().flatten();
+        let status = object.map(|o| {
+            serde_json::to_string_pretty(&json!({"generation": o.metadata.generation, "status": o.status}))
+                .unwrap()
+        });
+        let log: Vec<String> = self.sim.log().iter().map(ToString::to_string).collect();
+        format!(
+            "status: {}\n\nrequests:\n{}\n\noperator:\n{}",
+            status.unwrap_or_default(),
+            log.join("\n"),
+            self.operator.log()
+        )
+    }
+}
+
+/// An API server with the kinds applied.
+pub async fn start_cluster() -> Cluster {
+    let cluster = tokio::task::spawn_blocking(|| Cluster::start(&Options::default())).await.unwrap();
+    let cluster = cluster.expect("a control plane");
+    let api: Api<CustomResourceDefinition> = Api::all(client(cluster.kubeconfig()).await);
+    for (_, definition) in rules::kinds::definitions().unwrap() {
+        let crd: CustomResourceDefinition = serde_json::from_value(definition).unwrap();
+        api.create(&PostParams::default(), &crd).await.unwrap();
+        await_condition(api.clone(), &crd.name_any(), conditions::is_crd_established()).await.unwrap();
+    }
+    cluster
+}
+
+/// A client for this kubeconfig.
+pub async fn client(kubeconfig: &Path) -> Client {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let file = Kubeconfig::read_from(kubeconfig).unwrap();
+    Client::try_from(Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap())
+        .unwrap()
+}
+
+/// A namespace of a new name.
+pub async fn new_namespace(client: &Client) -> String {
+    let name = format!("t-{}", uuid::Uuid::new_v4().simple());
+    let body: Namespace = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
+    Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &body).await.unwrap();
+    name
+}
+
+/// The field manager of a person.
+pub fn hand() -> PatchParams {
+    PatchParams::apply("a-person").force()
+}
+
+/// A window without an edge.
+pub fn around_the_clock() -> Value {
+    let days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    json!({"timeZones": ["UTC"], "hours": [{"days": days, "from": "00:00", "to": "24:00"}], "closeLeadSeconds": 0})
+}
+
+/// A window that is open now and closes at `edge`, to the second: the lead fills up to the minute.
+pub fn closes_at(edge: Timestamp) -> Value {
+    let minute = next_minute(edge);
+    let lead = minute.duration_since(edge).as_secs();
+    let from = utc_time(edge - SignedDuration::from_hours(2));
+    json!({"timeZones": ["UTC"], "closeLeadSeconds": lead,
+           "hours": [{"days": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], "from": from, "to": utc_time(minute)}]})
+}
+
+/// A window that is closed now and opens at the next full minute that is at least `after` away, and when that is.
+pub fn opens_in(after: Duration) -> (Value, Timestamp) {
+    let opens = next_minute(Timestamp::now() + after);
+    let to = utc_time(opens + SignedDuration::from_hours(2));
+    let days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    (
+        json!({"timeZones": ["UTC"], "closeLeadSeconds": 0, "hours": [{"days": days, "from": utc_time(opens), "to": to}]}),
+        opens,
+    )
+}
+
+/// A window that is closed now and for hours to come.
+pub fn closed_now() -> Value {
+    let now = Timestamp::now();
+    let (from, to) = (now + SignedDuration::from_hours(6), now + SignedDuration::from_hours(8));
+    json!({"timeZones": ["UTC"], "hours": [{"days": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], "from": utc_time(from), "to": utc_time(to)}]})
+}
+
+/// `seconds` from now.
+pub fn in_seconds(seconds: i64) -> Timestamp {
+    // Whole seconds: windows and leads know no smaller ones.
+    Timestamp::from_second(Timestamp::now().as_second() + seconds).unwrap()
+}
+
+fn next_minute(at: Timestamp) -> Timestamp {
+    let second = at.as_second();
+    Timestamp::from_second(second + (60 - second.rem_euclid(60)) % 60).unwrap()
+}
+
+fn utc_time(at: Timestamp) -> String {
+    at.strftime("%H:%M").to_string()
+}
+
+fn merge(into: &mut Value, from: &Value) {
+    if let (Value::Object(into), Value::Object(from)) = (into, from) {
+        for (key, value) in from {
+            into.insert(key.clone(), value.clone());
+        }
+    }
+}
