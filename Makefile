@@ -1,0 +1,50 @@
+# Two commands: `make demo` shows it, `make test` proves it. Both set everything up themselves, on a machine that has Rust and Go.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dialer-operator
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+DENY_VERSION := 0.20.2
+DENY := $(CACHE)/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+
+.PHONY: help demo test check cluster-tools generate
+
+help: ## Show this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+demo: ## See it work: a real API server, a simulated CXone, the operator (ONCE=1 ends by itself)
+	@echo "== building (the first time takes some minutes)"
+	cargo build --locked -p dialer-operator -p demo
+	@$(TARGET)/debug/demo --operator $(TARGET)/debug/dialer-operator $(if $(ONCE),--once)
+
+test: check cluster-tools ## Every check and every test
+	@mkdir -p $(TARGET)
+	@echo "== documentation tests"
+	cargo test --locked --workspace --doc --quiet
+	@echo "== tests"
+	cargo test --locked --workspace --lib --bins --tests 2>&1 | tee $(TARGET)/test.log
+	@echo "== the demo, as a newcomer runs it"
+	@$(MAKE) --no-print-directory demo ONCE=1
+	@awk '/^test result:/ { passed += $$4; failed += $$6 } END { print passed " passed, " failed " failed" }' $(TARGET)/test.log
+
+check: $(DENY) ## Format, lints, licences, bans, sources
+	@echo "== format"
+	cargo fmt --all --check
+	@echo "== lints"
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	@echo "== licences, bans, sources"
+	$(DENY) --log-level error check bans licenses sources
+
+cluster-tools: ## Build kube-apiserver, etcd and kubectl into the cache (minutes the first time, nothing later)
+	@echo "== control plane"
+	cargo run --locked --quiet -p devcluster -- build
+
+generate: ## Write crds/ and the table of reasons in the README anew
+	cargo run --locked --quiet -- crd --dir crds
+	UPDATE=1 cargo test --locked --quiet --test documentation
+
+$(DENY):
+	@echo "== installing cargo-deny $(DENY_VERSION) into $(CACHE) (about two minutes, once)"
+	cargo install --quiet --locked --debug --no-default-features --version $(DENY_VERSION) --root $(CACHE)/tools/cargo-deny-$(DENY_VERSION) cargo-deny
