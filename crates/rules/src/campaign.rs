@@ -62,6 +62,19 @@ pub struct Campaign {
     pub working_since: Option<Timestamp>,
     /// Whether an earlier process may have closed it and ended before it could write that down.
     pub gap: bool,
+    /// Whether a start of ours may have taken effect since the newest successful read: it went out then, or was in doubt when
+    /// a later read failed. What that read said is no longer known.
+    pub start_unseen: bool,
+    /// When it was last seen, where it then ran; kept while it can't be found. After a restart: when the process took it up.
+    pub ran: Option<Now>,
+    /// Whether an earlier process wrote this status and nothing has been read since.
+    pub unread: bool,
+    /// Whether it ran again after our newest transition had closed it: a pause seen now is not ours.
+    pub reopened: bool,
+    /// The close that was demanded when it was last decided.
+    pub demanded: Option<Target>,
+    /// Since when a close has been demanded (monotonic).
+    pub demanded_since: Option<Duration>,
     /// What was read in this pass.
     pub pass: Pass,
 }
@@ -82,6 +95,8 @@ pub struct Pass {
     pub state: Option<Observed>,
     /// Active calls, all pages read.
     pub active_calls: Option<u32>,
+    /// Whether a close was sent: the next is another pass's, so that what hangs does not keep this one from its report.
+    pub pressed: bool,
 }
 
 /// A close that is tried until a read confirms it.
@@ -95,6 +110,8 @@ pub struct Press {
     pub next: Duration,
     /// How the newest failed, if it did.
     pub trouble: Option<Trouble>,
+    /// How many of the newest were conflicts.
+    pub conflicts: u32,
 }
 
 /// A write whose effect is awaited.
@@ -106,6 +123,8 @@ pub struct Sent {
     pub looks: usize,
     /// Whether it was a start that another writer's presence refused: the read decides at once.
     pub refused: bool,
+    /// Whether it was counted as a revert.
+    pub revert: bool,
 }
 
 /// What the declaration says, as far as facts are judged by it.
@@ -139,18 +158,30 @@ impl Campaign {
     pub fn resume(status: CampaignStatus, generation: i64, now: Now) -> Self {
         let sent = status.pending_transition.as_ref().map(|pending| {
             let age = Duration::try_from(now.wall.duration_since(pending.requested_at.0)).unwrap_or_default();
-            Sent { at: now.mono.saturating_sub(age), looks: 0, refused: false }
+            Sent { at: now.mono.saturating_sub(age), looks: 0, refused: false, revert: false }
         });
         let edge_passed =
             status.window.as_ref().and_then(|w| w.next_close.as_ref()).is_some_and(|at| at.0 <= now.wall);
         let gap = edge_passed || status.observed_generation != generation;
         let working_since = report::working_since(&status, generation);
-        Self { status, sent, gap, working_since, ..Self::default() }
+        let reopened = status.observed == Some(Observed::Running) || status.external_pause.is_some();
+        let ran = ran_last(&status).then_some(now);
+        Self { status, sent, gap, working_since, reopened, ran, unread: true, ..Self::default() }
     }
 
     /// What this process knows CXone to say; `Unknown` until it has read.
     pub fn known(&self) -> Observed {
         self.seen.map_or(Observed::Unknown, |seen| seen.observed)
+    }
+
+    /// Whether this process knows it not to dial.
+    pub fn known_closed(&self) -> bool {
+        self.known().is_closed() && !self.start_unseen
+    }
+
+    /// Whether a start of ours is under way or in doubt.
+    pub fn starting(&self) -> bool {
+        self.status.pending_transition.as_ref().is_some_and(|pending| pending.to == Target::Running)
     }
 
     /// Whether the newest answer was that there is no such campaign.
@@ -163,9 +194,16 @@ impl Campaign {
         self.pass = Pass::default();
     }
 
+    /// Whether this value of the reconcile annotation asks for a look that has not been begun.
+    pub fn is_asked(&self, reconcile: Option<&str>) -> bool {
+        reconcile.is_some() && reconcile.map(echo) != self.status.last_handled_reconcile_at
+    }
+
     /// Something changed that may mend what failed: tries again soon.
     pub fn forgive(&mut self) {
-        self.reads.reset();
+        // A close that does not wait for reads that fail does not begin to wait anew.
+        let since = self.reads.since.filter(|_| !self.is_missing());
+        self.reads = Series { since, ..Series::default() };
         self.counts.reset();
         self.starts.reset();
         if let Some(press) = &mut self.press {
@@ -177,7 +215,7 @@ impl Campaign {
     pub fn looking(&mut self, now: Now, asked: Option<&str>) {
         self.last_look = Some(now);
         self.slot = None;
-        self.status.last_handled_reconcile_at = asked.map(|text| text.chars().take(256).collect());
+        self.status.last_handled_reconcile_at = asked.map(echo);
         if let Some(sent) = &mut self.sent {
             sent.looks += 1;
         }
@@ -185,21 +223,30 @@ impl Campaign {
 
     /// The state was read.
     pub fn saw(&mut self, observed: Observed, now: Now, judge: Judge<'_>, jitter: f64) -> Vec<Note> {
-        let before = self.status.observed;
-        let first = self.seen.is_none();
-        let unasked = self.status.pending_transition.is_none()
-            && !self.may_still_close(now, judge.timeout)
-            && !(first && (self.gap || !judge.may_run));
+        // It may have been closed at any time since it was last seen.
+        let ran = self.ran.is_some_and(|last| !self.may_still_close(last, judge.timeout));
+        let unasked =
+            ran && self.status.pending_transition.is_none() && !(self.unread && (self.gap || !judge.may_run));
         self.reads.reset();
         self.pass.state = Some(observed);
         self.seen = Some(Seen { observed, at: now });
+        self.start_unseen = false;
         self.status.observed = Some(observed);
 
+        let starting = self.starting();
         let mut notes: Vec<Note> = self.settle(observed, now, judge, jitter).into_iter().collect();
-        if observed == Observed::Running && judge.may_run && self.status.external_pause.take().is_some() {
-            notes.push(Note::StartedByAnother);
+        if self.status.pending_transition.is_none() && !self.may_still_close(now, judge.timeout) {
+            self.sent = None;
         }
-        if unasked && judge.wanted && before == Some(Observed::Running) && observed.is_closed() {
+        if observed == Observed::Running {
+            self.reopened = true;
+            if judge.may_run && self.status.external_pause.take().is_some() && !starting {
+                notes.push(Note::StartedByAnother);
+            }
+        }
+        self.ran = (observed == Observed::Running).then_some(now);
+        self.unread = false;
+        if unasked && judge.wanted && observed.is_closed() {
             self.paused_by_another(observed, now, judge.spec);
             notes.push(Note::PausedByAnother(observed));
         }
@@ -220,10 +267,12 @@ impl Campaign {
             return None;
         }
         self.reads.failed(trouble, begun, now, jitter);
+        self.start_unseen |= self.starting();
         if trouble != Trouble::NotFound {
             return None;
         }
         self.seen = None;
+        self.start_unseen = false;
         self.press = None;
         self.status.observed = Some(Observed::Unknown);
         self.end(Outcome::Unknown, now)
@@ -232,6 +281,7 @@ impl Campaign {
     /// A pass was cut short while a read was under way: it counts as time without an answer, not as a failure.
     pub fn look_was_cut(&mut self, begun: Duration) {
         self.reads.since.get_or_insert(begun);
+        self.start_unseen |= self.starting();
     }
 
     /// The active calls were read, all pages.
@@ -249,7 +299,9 @@ impl Campaign {
     pub fn decided(&mut self, decision: &Decision, now: Now) {
         let violating = decision.must_close() && self.known() == Observed::Running;
         self.violating_since = if violating { self.violating_since.or(Some(now.mono)) } else { None };
-        if decision.closing.is_none() {
+        self.demanded = decision.closing.map(|(to, _)| to);
+        self.demanded_since = self.demanded.map(|_| self.demanded_since.unwrap_or(now.mono));
+        if self.demanded.is_none() {
             self.press = None;
         }
         if decision.satisfied || !matches!(decision.wants, Wants::Running(_)) {
@@ -275,7 +327,8 @@ impl Campaign {
 
     /// A write has gone out, or is about to: what was read before no longer holds.
     pub fn sending(&mut self, now: Now) {
-        self.sent = Some(Sent { at: now.mono, looks: 0, refused: false });
+        self.sent = Some(Sent { at: now.mono, looks: 0, refused: false, revert: false });
+        self.start_unseen |= self.starting();
         self.pass.state = None;
         self.reads.not_before = None;
     }
@@ -283,31 +336,41 @@ impl Campaign {
     /// A start was accepted or its fate is open: only a read can tell.
     pub fn start_sent(&mut self, now: Now) {
         if self.status.external_pause.is_some() {
-            let recent = now.wall - CONTEST_WITHIN;
-            self.status.reverts.retain(|at| at.0 > recent);
+            self.status.reverts.retain(|at| lately(at, now));
             self.status.reverts.push(stamp(now.wall));
             let surplus = self.status.reverts.len().saturating_sub(REVERTS);
             self.status.reverts.drain(..surplus);
+            if let Some(sent) = &mut self.sent {
+                sent.revert = true;
+            }
         }
     }
 
     /// A start was refused, or never delivered.
     pub fn start_refused(&mut self, trouble: Trouble, now: Now, jitter: f64) -> Option<Note> {
         self.starts.failed(trouble, now.mono, now, jitter);
+        if self.sent.is_some_and(|sent| sent.revert) {
+            // It undid nobody's pause.
+            self.status.reverts.pop();
+        }
         if trouble == Trouble::Conflict {
             // The read that follows tells whether it is there already.
-            self.sent = Some(Sent { at: now.mono, looks: 0, refused: true });
+            self.sent = Some(Sent { at: now.mono, looks: 0, refused: true, revert: false });
             return None;
         }
+        self.start_unseen = false;
         self.end(Outcome::NotApplied, now)
     }
 
     /// A try of a close went out; `trouble` is how it failed, if it did. `jitter` is in `[0, 1)`.
     pub fn close_sent(&mut self, trouble: Option<Trouble>, now: Now, jitter: f64) {
+        // Counted from when it went out: a try that hangs does not put the next one off.
+        let at = self.sent.map_or(now.mono, |sent| sent.at);
         let press =
-            self.press.get_or_insert(Press { since: now.mono, tries: 0, next: now.mono, trouble: None });
-        press.tries += 1;
+            self.press.get_or_insert(Press { since: at, tries: 0, next: at, trouble: None, conflicts: 0 });
+        press.tries = press.tries.saturating_add(1);
         press.trouble = trouble;
+        press.conflicts = trouble.map_or(0, |t| crate::trouble::conflicts(press.conflicts, t));
         let eager = now.mono.saturating_sub(press.since) < CLOSE_EAGER_FOR;
         let longest = if eager { CLOSE_EVERY } else { CLOSE_EVERY_LATER };
         let wait = match trouble {
@@ -316,13 +379,18 @@ impl Campaign {
             _ => longest,
         };
         // Jitter only shortens: the longest pause is a promise.
-        press.next = now.mono + wait.mul_f64(1.0 - 0.2 * jitter.clamp(0.0, 1.0));
+        press.next = at + wait.mul_f64(1.0 - 0.2 * jitter.clamp(0.0, 1.0));
+        self.pass.pressed = true;
     }
 
     /// Ends the transition under way.
     pub fn end(&mut self, outcome: Outcome, now: Now) -> Option<Note> {
         let pending = self.status.pending_transition.take()?;
-        self.sent = None;
+        // A close that was given up may still take effect: looks go on until it can't any more.
+        if !(pending.to.is_close() && outcome == Outcome::Superseded) {
+            self.sent = None;
+        }
+        self.reopened = false;
         let sent_at = pending.requested_at.0;
         let record = TransitionRecord {
             id: pending.id,
@@ -354,8 +422,10 @@ impl Campaign {
             return self.end(Outcome::Applied, now);
         }
         if pending.to.is_close() {
-            // Still running: it is pressed on, unless nothing demands it any more.
-            return if judge.closing { None } else { self.end(Outcome::Superseded, now) };
+            // Not there: it is pressed on, unless nothing demands it any more.
+            let enough = observed.is_closed() && self.demanded == Some(Target::Paused);
+            let wanted = judge.closing && !enough;
+            return if wanted { None } else { self.end(Outcome::Superseded, now) };
         }
         let refused = self.sent.is_some_and(|sent| sent.refused);
         let in_doubt = now.wall.duration_since(pending.requested_at.0) < doubt(judge.timeout);
@@ -369,17 +439,16 @@ impl Campaign {
     }
 
     /// Whether a close of ours that was given up may still take effect, so that a pause is not somebody else's.
-    fn may_still_close(&self, now: Now, timeout: Duration) -> bool {
+    fn may_still_close(&self, at: Now, timeout: Duration) -> bool {
         self.status.last_transition.as_ref().is_some_and(|last| {
             last.to.is_close()
                 && last.outcome != Outcome::Applied
-                && now.wall.duration_since(last.ended_at.0) < doubt(timeout)
+                && at.wall.duration_since(last.ended_at.0) < doubt(timeout)
         })
     }
 
     fn paused_by_another(&mut self, observed: Observed, now: Now, spec: &DialerCampaignStateSpec) {
-        let recent = now.wall - CONTEST_WITHIN;
-        let reverts = self.status.reverts.iter().filter(|at| at.0 > recent).count();
+        let reverts = self.status.reverts.iter().filter(|at| lately(at, now)).count();
         let contested = spec.on_external_pause == OnExternalPause::Revert && reverts >= REVERTS;
         self.status.external_pause = Some(ExternalPause { since: stamp(now.wall), observed, contested });
     }
@@ -391,7 +460,8 @@ impl Campaign {
             .last_transition
             .as_ref()
             .is_some_and(|last| last.to.is_close() && last.outcome == Outcome::Applied)
-            && self.status.external_pause.is_none();
+            && self.status.external_pause.is_none()
+            && !self.reopened;
         let timed = spec.state == DeclaredState::Paused && spec.pause_duration_seconds > 0;
         if timed && ours && observed.is_closed() && self.status.pause.is_none() {
             let length = SignedDuration::from_secs(i64::from(spec.pause_duration_seconds));
@@ -414,6 +484,12 @@ impl Campaign {
             self.status.reverts.clear();
         }
         let timed = spec.state == DeclaredState::Paused;
+        // An earlier process that saw this very pause and started no clock knew that it was not ours.
+        let unclocked = self.seen.is_none()
+            && self.status.observed_generation == generation
+            && self.status.observed.is_some_and(Observed::is_closed)
+            && self.status.pause.is_none();
+        self.reopened |= unclocked && timed && spec.pause_duration_seconds > 0;
         if !self
             .status
             .pause
@@ -422,12 +498,13 @@ impl Campaign {
         {
             self.status.pause = None;
         }
-        if self.status.release.as_deref() != release {
+        let release = release.map(echo);
+        if self.status.release != release {
             if release.is_some() {
                 self.status.external_pause = None;
                 self.status.reverts.clear();
             }
-            self.status.release = release.map(|text| text.chars().take(256).collect());
+            self.status.release = release;
         }
         self.status.observed_generation = generation;
         self.status.declared = Some(spec.state);
@@ -436,7 +513,28 @@ impl Campaign {
 
 /// How long a start with an unknown fate may still take effect: twice the timeout.
 pub fn doubt(timeout: Duration) -> SignedDuration {
-    SignedDuration::try_from(timeout * 2).unwrap_or(SignedDuration::MAX)
+    SignedDuration::try_from(timeout.saturating_mul(2)).unwrap_or(SignedDuration::MAX)
+}
+
+/// An annotation's value as status echoes it, and as it is compared with that echo.
+pub(crate) fn echo(text: &str) -> String {
+    text.chars().take(256).collect()
+}
+
+/// Whether it ran when it was last seen, by what an earlier process wrote down.
+fn ran_last(status: &CampaignStatus) -> bool {
+    match status.observed {
+        Some(Observed::Running) => true,
+        Some(Observed::Unknown) => status
+            .last_transition
+            .as_ref()
+            .is_some_and(|last| last.to == Target::Running && last.outcome == Outcome::Applied),
+        _ => false,
+    }
+}
+
+fn lately(at: &Time, now: Now) -> bool {
+    now.wall.duration_since(at.0) < CONTEST_WITHIN
 }
 
 /// A transition about to be made.

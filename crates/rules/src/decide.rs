@@ -13,7 +13,7 @@ use crate::kinds::{
     Target,
 };
 use crate::reasons::Reason;
-use crate::trouble::Now;
+use crate::trouble::{Now, Trouble};
 
 /// Every object is decided anew at least that often: timers miss clock steps and machine sleep.
 pub const DECIDE_EVERY: Duration = Duration::from_secs(15);
@@ -281,8 +281,8 @@ fn closing(wants: Wants, gates: &[Gate]) -> Option<(Target, Cause)> {
 fn satisfied(i: &Inputs<'_>, wants: Wants, closing: Option<(Target, Cause)>) -> bool {
     let known = i.campaign.known();
     match (closing, wants) {
-        (Some((Target::Stopped, _)), _) => known == Observed::Stopped,
-        (Some(_), _) => known.is_closed(),
+        (Some((Target::Stopped, _)), _) => known == Observed::Stopped && i.campaign.known_closed(),
+        (Some(_), _) => i.campaign.known_closed(),
         (None, Wants::Running(_)) => known == Observed::Running,
         (None, _) => known != Observed::Unknown,
     }
@@ -339,7 +339,7 @@ fn close(i: &Inputs<'_>, d: &Decision, to: Target, cause: Cause) -> Step {
     if c.is_missing() || i.spec.mode == Mode::Observe || i.site.claim != Claim::Held {
         return look_if_due(i, d);
     }
-    let press_due = c.press.is_none_or(|press| press.next <= i.now.mono);
+    let press_due = c.press.is_none_or(|press| press.next <= i.now.mono) && !c.pass.pressed;
     match c.pass.state {
         Some(_) if press_due => Step::Close { to, cause, blind: false },
         Some(_) => Step::Rest,
@@ -358,7 +358,10 @@ fn reads_fail(i: &Inputs<'_>) -> bool {
 /// A start is wanted, no gate of the first row forbids it, and what is known is that it does not run, or nothing.
 fn start(i: &Inputs<'_>, d: &Decision, cause: Cause) -> Step {
     let c = i.campaign;
-    let held = d.obstacles(Row::Start).next().is_some() || i.spec.mode == Mode::Observe;
+    // What holds a start is not read for more often than anything else, also where it is a fact of the platform.
+    let held = d.obstacles(Row::Start).next().is_some()
+        || d.gates.iter().any(holds_a_start)
+        || i.spec.mode == Mode::Observe;
     let in_doubt = c.status.pending_transition.is_some();
     if held || in_doubt || i.now.mono < start_due(i) {
         return look_if_due(i, d);
@@ -381,7 +384,8 @@ fn start_due(i: &Inputs<'_>) -> Duration {
 }
 
 fn look_if_due(i: &Inputs<'_>, d: &Decision) -> Step {
-    look_when(i, false, planned_look(i, d))
+    // A start in doubt that must not come about may need a close: it is looked at as before one.
+    look_when(i, d.closing.is_some() && i.campaign.starting(), planned_look(i, d))
 }
 
 fn look_when(i: &Inputs<'_>, urgent: bool, at: Duration) -> Step {
@@ -397,14 +401,28 @@ fn interval(i: &Inputs<'_>) -> Duration {
 fn planned_look(i: &Inputs<'_>, d: &Decision) -> Duration {
     let c = i.campaign;
     let every = if d.closing.is_some() { interval(i).min(GUARD_EVERY) } else { interval(i) };
-    let asked = i.meta.reconcile.is_some() && i.meta.reconcile != c.status.last_handled_reconcile_at;
-    let by_interval = c.last_look.filter(|_| !asked).map_or(Duration::ZERO, |last| last.mono + every);
+    let asked = c.is_asked(i.meta.reconcile.as_deref());
+    // What was seen before it had to be closed is no proof that it is: somebody else may have started it since.
+    let proves = |last: &Now| d.closing.is_none() || c.demanded_since.is_some_and(|since| last.mono >= since);
+    let last = c.last_look.filter(|last| !asked && proves(last));
+    let by_interval = last.map_or(Duration::ZERO, |last| last.mono + every);
     let before_close = i.window.next_close().and_then(|close| look_before(i, close));
     let planned = [Some(by_interval), look_after_write(i), before_close].into_iter().flatten().min();
-    [c.reads.not_before, c.slot, i.site.hold]
+    [backoff(i, d, every), c.slot, i.site.hold]
         .into_iter()
         .flatten()
         .fold(planned.unwrap_or_default(), Duration::max)
+}
+
+/// When reads that fail may be tried again. Where it may not run, backoff makes no look later than the interval does, but for
+/// trouble that needs a hand, and a wait that was asked for.
+fn backoff(i: &Inputs<'_>, d: &Decision, every: Duration) -> Option<Duration> {
+    let reads = &i.campaign.reads;
+    let patient = reads.last.is_some_and(|t| t.is_terminal() || matches!(t, Trouble::Throttled(Some(_))));
+    match reads.newest {
+        Some(newest) if d.closing.is_some() && !patient => reads.not_before.map(|at| at.min(newest + every)),
+        _ => reads.not_before,
+    }
 }
 
 /// When the read before a close is due (monotonic): at once, but for what this close has already tried. Budget and hold do not
@@ -417,10 +435,13 @@ fn look_before_a_close(i: &Inputs<'_>) -> Duration {
     c.reads.not_before.map_or(planned, |at| at.max(planned))
 }
 
-/// The next read of the schedule that follows a write.
+/// The next read of the schedule that follows a write; past its end the last step is repeated until the fate is known.
 fn look_after_write(i: &Inputs<'_>) -> Option<Duration> {
     let sent = i.campaign.sent?;
-    LOOKS_AFTER_A_WRITE.get(sent.looks).map(|after| sent.at + Duration::from_secs(*after))
+    let last = LOOKS_AFTER_A_WRITE.len() - 1;
+    let surplus = u32::try_from(sent.looks.saturating_sub(last)).unwrap_or(u32::MAX);
+    let after = Duration::from_secs(LOOKS_AFTER_A_WRITE[sent.looks.min(last)]);
+    Some(sent.at.saturating_add(after).saturating_add(GUARD_EVERY.saturating_mul(surplus)))
 }
 
 /// A look shortly before the hours end, unless there was one already.
@@ -447,10 +468,13 @@ fn wake_in(i: &Inputs<'_>, d: &Decision) -> Duration {
     let wall = wall.into_iter().flatten().filter(|at| *at > i.now.wall).map(|at| i.now.until(at));
     let pressing = d.must_close();
     let look = if pressing { look_before_a_close(i) } else { planned_look(i, d) };
+    // One that came due in the pass that sent the last is sent by the next pass, at once.
+    let again =
+        if c.pass.pressed { i.now.mono.saturating_add(Duration::from_millis(1)) } else { Duration::ZERO };
     let starting = d.closing.is_none() && matches!(d.wants, Wants::Running(_)) && !d.satisfied;
     let mono = [
         Some(look),
-        c.press.filter(|_| pressing).map(|press| press.next),
+        c.press.filter(|_| pressing).map(|press| press.next.max(again)),
         Some(start_due(i)).filter(|_| starting && d.obstacles(Row::Start).next().is_none()),
         c.reads.since.filter(|_| pressing).map(|since| since + BLIND_AFTER),
         c.violating_since.map(|since| since + VIOLATION_AFTER),

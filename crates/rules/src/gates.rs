@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::calendar::NoCalendar;
 use crate::decide::{Claim, Inputs, Tenant, Wants, Window};
-use crate::kinds::{Cause, OnExternalPause, ResumeMode};
+use crate::kinds::{Cause, Observed, OnExternalPause, ResumeMode};
 use crate::reasons::Reason;
 
 /// How far the platform's clock may be from ours.
@@ -196,7 +196,8 @@ fn external_pause(i: &Inputs<'_>) -> Verdict {
 
 fn time_left(i: &Inputs<'_>) -> Verdict {
     let Some(close) = i.window.next_close() else { return Verdict::Open };
-    let needed = SignedDuration::try_from(i.site.timeout).unwrap_or(SignedDuration::MAX) + START_MARGIN;
+    let needed = SignedDuration::try_from(i.site.timeout).unwrap_or(SignedDuration::MAX);
+    let needed = needed.saturating_add(START_MARGIN);
     if close.duration_since(i.now.wall) > needed {
         Verdict::Open
     } else {
@@ -223,8 +224,8 @@ fn audit(i: &Inputs<'_>) -> Verdict {
 
 fn state_read(i: &Inputs<'_>) -> Verdict {
     match i.campaign.pass.state {
+        Some(Observed::Unknown) | None => Verdict::Unknown,
         Some(_) => Verdict::Open,
-        None => Verdict::Unknown,
     }
 }
 

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use crate::decide::{Claim, Decision, Inputs, Tenant, VIOLATION_AFTER, Wants, Window, holds_a_start};
 use crate::gates::{Gate, Obstacle, Row};
 use crate::kinds::{
-    CampaignStatus, DeclaredState, DialerCampaignStateSpec, Effective, Mode, NextTransition, Observed,
+    CampaignStatus, Cause, DeclaredState, DialerCampaignStateSpec, Effective, Mode, NextTransition, Observed,
     PauseExpiry, ResumeMode, Target, WindowStatus, stamp, stamp_up,
 };
 use crate::reasons::{Reason, conditions};
@@ -72,7 +72,9 @@ fn with_deadline(i: &Inputs<'_>, standing: Standing) -> (Standing, Option<Timest
 }
 
 fn standing(i: &Inputs<'_>, d: &Decision) -> Standing {
-    if let Some(standing) = out_of_reach(i, d).or_else(|| violation(i, d)).or_else(|| needs_a_hand(i, d)) {
+    // What another declaration owns is not ours to accuse; a tenant that is gone excuses nothing.
+    let accused = violation(i, d).filter(|_| !matches!(i.site.claim, Claim::Lost { .. }));
+    if let Some(standing) = accused.or_else(|| out_of_reach(i, d)).or_else(|| needs_a_hand(i, d)) {
         return standing;
     }
     let c = i.campaign;
@@ -93,7 +95,7 @@ fn standing(i: &Inputs<'_>, d: &Decision) -> Standing {
     }
     if d.effective == Effective::Held && c.known().is_closed() {
         let (reason, message) = hold(d);
-        return Standing::Ready(reason, message);
+        return Standing::Ready(reason, joined([Some(message), ignored(i.spec)]));
     }
     if c.status.pending_transition.is_some() {
         return confirming(i);
@@ -138,13 +140,13 @@ fn needs_a_hand(i: &Inputs<'_>, d: &Decision) -> Option<Standing> {
             format!("the campaign can't be read: {}", told(trouble)),
         ));
     }
-    let (write, tries, what) = match c.press.filter(|_| d.must_close()) {
-        Some(press) => (press.trouble, press.tries, "closed"),
+    let (write, conflicts, what) = match c.press.filter(|_| d.must_close()) {
+        Some(press) => (press.trouble, press.conflicts, "closed"),
         None if d.satisfied => (None, 0, ""),
-        None => (c.starts.last.or(c.counts.last), c.starts.failures, "started"),
+        None => (c.starts.last.or(c.counts.last), c.starts.conflicts, "started"),
     };
     match write? {
-        Trouble::Conflict if tries >= 2 => Some(Standing::Stalled(
+        Trouble::Conflict if conflicts >= 2 => Some(Standing::Stalled(
             Reason::InvalidTransition,
             format!("the campaign can't be {what}: CXone refuses it (409) although it is not there yet"),
         )),
@@ -251,7 +253,11 @@ fn ready_message(i: &Inputs<'_>) -> String {
         (DeclaredState::Paused, Observed::Stopped) => "stopped, which satisfies the declared Paused".into(),
         _ => format!("{observed} as declared").to_lowercase(),
     };
-    [Some(state), pause_clock(i), ignored(i.spec)].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    joined([Some(state), pause_clock(i), ignored(i.spec)])
+}
+
+fn joined(parts: impl IntoIterator<Item = Option<String>>) -> String {
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 fn pause_clock(i: &Inputs<'_>) -> Option<String> {
@@ -306,7 +312,8 @@ fn window_status(window: &Window) -> WindowStatus {
 
 fn next_transition(i: &Inputs<'_>, d: &Decision) -> Option<NextTransition> {
     let next = |at, to, why: &str| Some(NextTransition { at: stamp_up(at), to, why: why.to_owned() });
-    if let (Wants::Closed(Target::Paused, _), Some(pause)) = (d.wants, &i.campaign.status.pause) {
+    if let (Wants::Closed(Target::Paused, Cause::Declared), Some(pause)) = (d.wants, &i.campaign.status.pause)
+    {
         let to =
             if i.spec.pause_expiry == PauseExpiry::Resume { Effective::Running } else { Effective::Held };
         return next(pause.until.0, to, "the timed pause ends");

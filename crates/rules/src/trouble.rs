@@ -98,10 +98,14 @@ pub struct Series {
     pub failures: u32,
     /// Monotonic time at which the first of them was begun.
     pub since: Option<Duration>,
+    /// Monotonic time at which the newest of them ended.
+    pub newest: Option<Duration>,
     /// Not to be tried before that monotonic time.
     pub not_before: Option<Duration>,
     /// The newest of them.
     pub last: Option<Trouble>,
+    /// How many of the newest were conflicts.
+    pub conflicts: u32,
 }
 
 impl Series {
@@ -123,19 +127,26 @@ impl Series {
             return;
         }
         self.since.get_or_insert(begun);
+        self.newest = Some(now.mono);
         self.failures = self.failures.saturating_add(1);
         self.last = Some(trouble);
+        self.conflicts = conflicts(self.conflicts, trouble);
         self.not_before = Some(now.mono + self.wait(trouble, jitter));
     }
 
     fn wait(&self, trouble: Trouble, jitter: f64) -> Duration {
         match trouble {
             Trouble::Throttled(Some(asked)) => asked.min(MAX_BACKOFF),
-            Trouble::Conflict if self.failures >= 2 => MAX_BACKOFF,
+            Trouble::Conflict if self.conflicts >= 2 => MAX_BACKOFF,
             t if t.is_terminal() => SLOW,
             _ => exponential(self.failures.saturating_sub(1), jitter),
         }
     }
+}
+
+/// How many conflicts in a row there are after this trouble.
+pub(crate) fn conflicts(before: u32, trouble: Trouble) -> u32 {
+    if trouble == Trouble::Conflict { before.saturating_add(1) } else { 0 }
 }
 
 /// `2^n` seconds plus up to half a second, at most [`MAX_BACKOFF`]. `jitter` is in `[0, 1)`.

@@ -1,5 +1,8 @@
 //! May it run? Where the answer is no, it is closed, whoever started it; where it is closed already, nothing is sent.
 
+// Helpers of tests may fail as tests may.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use common::world::What;

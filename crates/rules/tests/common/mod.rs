@@ -6,6 +6,7 @@
 pub mod sim;
 pub mod world;
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -49,11 +50,33 @@ pub fn spec(state: DeclaredState) -> DialerCampaignStateSpec {
     spec
 }
 
+/// The hours that were asked, from when to when the answer holds, and the answer.
+type Answer = (Option<ComplianceWindow>, Timestamp, Timestamp, Window);
+
+thread_local! {
+    /// The newest answer: nothing in it changes before its next edge, and worlds ask thousands of times.
+    static LAST: RefCell<Option<Answer>> = const { RefCell::new(None) };
+}
+
 pub fn window_at(spec: &DialerCampaignStateSpec, at: Timestamp) -> Window {
-    match Calendar::new(spec.compliance_window.as_ref()) {
-        Ok(calendar) => Window::Known { view: calendar.view(at), rule: calendar.rule().to_owned() },
-        Err(why) => Window::None(why),
-    }
+    LAST.with_borrow_mut(|last| {
+        if let Some((asked, from, until, window)) = last
+            && *asked == spec.compliance_window
+            && (*from..*until).contains(&at)
+        {
+            return window.clone();
+        }
+        let window = match Calendar::new(spec.compliance_window.as_ref()) {
+            Ok(calendar) => Window::Known { view: calendar.view(at), rule: calendar.rule().to_owned() },
+            Err(why) => Window::None(why),
+        };
+        let edge = match &window {
+            Window::Known { view, .. } => view.next_edge(),
+            Window::None(_) => None,
+        };
+        *last = Some((spec.compliance_window.clone(), at, edge.unwrap_or(Timestamp::MAX), window.clone()));
+        window
+    })
 }
 
 pub fn green() -> Site {

@@ -149,8 +149,16 @@ impl Sim {
                     self.write_down(&decision);
                     return decision;
                 }
-                Step::Look { urgent } => self.look(&decision, urgent, cut),
-                Step::Count => self.count(cut),
+                Step::Look { urgent } => {
+                    if self.look(&decision, urgent, cut) {
+                        return Decision { wake_in: Duration::ZERO, ..decision };
+                    }
+                }
+                Step::Count => {
+                    if self.count(cut) {
+                        return Decision { wake_in: Duration::ZERO, ..decision };
+                    }
+                }
                 Step::Close { to, cause, blind } => {
                     let answer = self.send(to, cause, blind);
                     let (now, jitter) = (self.now(), self.jitter());
@@ -159,12 +167,11 @@ impl Sim {
                 Step::Start { cause } => {
                     let answer = self.send(Target::Running, cause, false);
                     let (now, jitter) = (self.now(), self.jitter());
-                    match answer {
-                        Err(trouble) if !trouble.may_have_been_applied() => {
-                            let note = self.campaign.start_refused(trouble, now, jitter);
-                            self.notes.extend(note);
-                        }
-                        _ => self.campaign.start_sent(now),
+                    if let Err(trouble) = answer
+                        && !trouble.may_have_been_applied()
+                    {
+                        let note = self.campaign.start_refused(trouble, now, jitter);
+                        self.notes.extend(note);
                     }
                 }
             }
@@ -178,12 +185,18 @@ impl Sim {
         let (open, note) = self.campaign.open(new, self.now());
         self.notes.extend(note);
         self.campaign.sending(self.now());
-        let answer = self.world.put(self.passes, to, open.id, blind, self.until);
+        // A start may be cut short by a change of the declaration, so it counts before; a close never is.
+        let cut = if to.is_close() { Duration::MAX } else { self.until };
+        if !to.is_close() {
+            self.campaign.start_sent(self.now());
+        }
+        let answer = self.world.put(self.passes, to, open.id, blind, cut);
         self.tell_time(answer.is_ok());
         answer
     }
 
-    fn look(&mut self, decision: &Decision, urgent: bool, cut: Duration) {
+    /// Gives whether the pass was cut short.
+    fn look(&mut self, decision: &Decision, urgent: bool, cut: Duration) -> bool {
         let asked = self.meta.reconcile.clone();
         let begun = self.now();
         self.campaign.looking(begun, asked.as_deref());
@@ -201,21 +214,28 @@ impl Sim {
                 };
                 self.notes.extend(self.campaign.saw(observed, now, judge, jitter));
             }
+            Err(_) if now.mono >= cut => {
+                self.campaign.look_was_cut(begun.mono);
+                return true;
+            }
             Err(trouble) => {
                 self.notes.extend(self.campaign.could_not_see(trouble, begun.mono, now, jitter));
             }
         }
+        false
     }
 
-    fn count(&mut self, cut: Duration) {
+    fn count(&mut self, cut: Duration) -> bool {
         let begun = self.world.mono;
         let answer = self.world.read_stats(self.passes, cut);
         self.tell_time(answer.is_ok());
         let (now, jitter) = (self.now(), self.jitter());
         match answer {
             Ok(calls) => self.campaign.counted(calls, self.spec.max_active_calls, now, secs(10)),
+            Err(_) if now.mono >= cut => return true,
             Err(trouble) => self.campaign.counts.failed(trouble, begun, now, jitter),
         }
+        false
     }
 
     fn tell_time(&mut self, answered: bool) {
