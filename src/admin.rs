@@ -32,9 +32,14 @@ impl Readiness {
         self.tenants.store(true, Ordering::Release);
     }
 
+    /// Whether every tenant has been listed.
+    pub fn knows_tenants(&self) -> bool {
+        self.tenants.load(Ordering::Acquire)
+    }
+
     /// Whether everything has been listed.
     pub fn all_listed(&self) -> bool {
-        self.campaigns.load(Ordering::Acquire) && self.tenants.load(Ordering::Acquire)
+        self.campaigns.load(Ordering::Acquire) && self.knows_tenants()
     }
 
     fn missing(&self) -> Vec<&'static str> {

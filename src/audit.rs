@@ -3,7 +3,7 @@
 //! A line is flushed before the PUT that it announces. Where the file can't be written starts are held, and closes go on with
 //! their lines on standard output alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -18,6 +18,8 @@ use uuid::Uuid;
 
 /// After a failure, starts are held that long before the file is tried again.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// Lines that are kept for a file that can't be written; beyond that the oldest stand on standard error alone.
+const MAX_OWED: usize = 1000;
 
 /// What an audit line tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -120,7 +122,9 @@ pub struct Audit {
 #[derive(Default)]
 struct LogFile {
     open: Option<File>,
-    failed_at: Option<Instant>,
+    /// Lines that could not be written yet, oldest first: they follow as soon as they can.
+    owed: VecDeque<Vec<u8>>,
+    tried: Option<Instant>,
     torn: bool,
 }
 
@@ -134,39 +138,55 @@ impl Audit {
         Ok(Self { path, file: Mutex::new(LogFile { open, ..LogFile::default() }) })
     }
 
-    /// Whether a start may rely on its line being written.
+    /// Whether a start may rely on its line being written. Tries, now and then, what could not be written.
     pub fn is_writable(&self) -> bool {
-        self.lock().failed_at.is_none_or(|at| at.elapsed() >= TRY_AGAIN_AFTER)
+        let mut file = self.lock();
+        let due = file.tried.is_none_or(|at| at.elapsed() >= TRY_AGAIN_AFTER);
+        file.owed.is_empty() || (due && self.settle(&mut file).is_ok())
     }
 
     /// Writes one line and flushes it.
     ///
     /// # Errors
-    /// Where the file can't be written; the line then stands on standard output, and on standard error too.
+    /// Where the file can't be written; the line then stands on standard output, and on standard error too, and follows in the
+    /// file when that can be written again.
     pub fn write(&self, record: &AuditRecord) -> io::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
         let mut file = self.lock();
-        let printed = print(&line);
-        let written = match &self.path {
-            Some(path) => file.append(path, &line),
-            None => printed,
-        };
-        match written {
-            Ok(()) => {
-                if file.failed_at.take().is_some() {
-                    info!("the audit log can be written again");
-                }
-                Ok(())
+        if self.path.is_some() {
+            let _ = print(&line);
+        }
+        let first = file.owed.is_empty();
+        file.owed.push_back(line.clone());
+        let settled = self.settle(&mut file);
+        if let Err(error) = &settled {
+            if first {
+                error!(%error, "the audit log can't be written: starts are held, closes go on");
             }
-            Err(error) => {
-                if file.failed_at.replace(Instant::now()).is_none() {
-                    error!(%error, "the audit log can't be written: starts are held, closes go on");
-                }
-                let _ = io::stderr().write_all(&line);
-                Err(error)
+            let _ = io::stderr().write_all(&line);
+            if file.owed.len() > MAX_OWED {
+                file.owed.pop_front();
+            }
+        } else if !first {
+            info!("the audit log can be written again");
+        }
+        settled
+    }
+
+    fn settle(&self, file: &mut LogFile) -> io::Result<()> {
+        file.tried = Some(Instant::now());
+        while let Some(line) = file.owed.pop_front() {
+            let written = match &self.path {
+                Some(path) => file.append(path, &line),
+                None => print(&line),
+            };
+            if written.is_err() {
+                file.owed.push_front(line);
+                return written;
             }
         }
+        Ok(())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, LogFile> {
@@ -180,7 +200,9 @@ impl LogFile {
             self.open = Some(append_to(path)?);
         }
         let Some(file) = &mut self.open else { return Ok(()) };
-        let separated = if self.torn { file.write_all(b"\n") } else { Ok(()) };
+        // The end of a line that was written in part; a new file has none.
+        let torn = self.torn && file.metadata()?.len() > 0;
+        let separated = if torn { file.write_all(b"\n") } else { Ok(()) };
         let result = separated.and_then(|()| file.write_all(line)).and_then(|()| file.flush());
         self.torn = result.is_err();
         if result.is_err() {

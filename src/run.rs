@@ -18,7 +18,7 @@ use crate::control::{Context, Registry, supervise_campaigns, supervise_tenants};
 use crate::kubernetes::{self, Kube};
 use crate::metrics::Metrics;
 
-/// How long passes under way may take to end after a signal.
+/// How long writes under way may take to end after a signal.
 const GRACE: Duration = Duration::from_secs(20);
 
 /// Runs the operator.
@@ -60,6 +60,7 @@ async fn operate(args: RunArgs) -> Result<()> {
         board: Default::default(),
         declarations,
         tenants,
+        deeds: watch::Sender::new(()),
         wake,
     });
     tell_start(&args, listener.local_addr().unwrap_or(args.admin_addr));
@@ -67,21 +68,21 @@ async fn operate(args: RunArgs) -> Result<()> {
     let (stop, stopping) = watch::channel(false);
     let campaigns =
         supervise_campaigns(ctx.clone(), campaign_changes, asked, wake_tenant, until(stopping.clone()));
-    let tenants = supervise_tenants(ctx, tenant_changes, tenants_asked, until(stopping));
+    let tenants = supervise_tenants(ctx.clone(), tenant_changes, tenants_asked, until(stopping));
     let mut parts = tokio::task::JoinSet::new();
     parts.spawn(campaigns);
     parts.spawn(tenants);
     let server = tokio::spawn(admin::serve(listener, readiness, registry));
 
     tokio::select! {
-        signal = stop_signal() => info!("{} received: ending passes under way", signal?),
+        signal = stop_signal() => info!("{} received: ending writes under way", signal?),
         _ = parts.join_next() => bail!("a part of the operator ended that must not; see the log above"),
         served = server => bail!("the admin server ended: {served:?}"),
     }
     let _ = stop.send(true);
-    let ended = async { while parts.join_next().await.is_some() {} };
-    if tokio::time::timeout(GRACE, ended).await.is_err() {
-        warn!("passes under way did not end within {GRACE:?}; leaving them");
+    // What only reads is left: nothing is lost with it, and no close is made until the next process runs.
+    if tokio::time::timeout(GRACE, ctx.deeds.closed()).await.is_err() {
+        warn!("writes under way did not end within {GRACE:?}; leaving them to the next process");
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! The two writes to CXone: a close, which waits for nothing, and a start, which proves everything first.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
 
 use cxone::{CampaignStatus as Wire, Dialer, Lane, Transition};
 use rules::campaign::transition;
@@ -11,12 +13,17 @@ use uuid::Uuid;
 
 use super::pass::Pass;
 use super::record::TRY_SOON;
+use super::tenants::Site;
 use crate::clock;
+
+/// Less than [`rules::campaign::CLOSE_EVERY`], which two tries of a close are at most apart, with time to read in between.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(6);
 
 impl Pass<'_> {
     /// Sends a close. The flushed audit line is its intent; the Kubernetes API is not asked.
     pub(super) async fn close(&mut self, to: Target, cause: Cause, blind: bool, decision: &Decision) {
         let Some(site) = self.site.clone() else { return };
+        self.is_acting();
         let desk = self.desk;
         let _shield = desk.shield.lock().await;
         let pending = self.open(to, cause, blind, decision);
@@ -24,7 +31,7 @@ impl Pass<'_> {
         // Where the audit log can't be written the line stands on standard error: a close goes on.
         let _ = self.audit_intent(&pending, attempt, decision);
         self.work.campaign.sending(clock::now());
-        let answer = site.client.request(self.campaign_id(), &self.on_the_wire(&pending), Lane::Close).await;
+        let answer = send_close(site, self.campaign_id().to_owned(), self.on_the_wire(&pending)).await;
         let failed = answer.err().map(|error| self.told("a close did not get through", &error));
         self.work.campaign.close_sent(failed, clock::now(), clock::jitter());
         if let Some(trouble) = failed {
@@ -38,6 +45,7 @@ impl Pass<'_> {
         if self.work.object.spec.deletion_policy == DeletionPolicy::Pause && !self.meta.finalizer {
             self.set_finalizer(true, TRY_SOON).await?;
         }
+        self.is_acting();
         let pending = self.open(Target::Running, cause, false, decision);
         self.persist_intent().await?;
         if self.audit_intent(&pending, 1, decision).is_err() || !self.may_still_start() {
@@ -97,6 +105,18 @@ impl Pass<'_> {
             },
             notify_agent_pool: spec.notify_agent_pool,
             requested_at: pending.requested_at.0,
+        }
+    }
+}
+
+/// Sends a close and waits for its answer, but no longer than the next try may wait: a try that hangs goes on beside it, since
+/// hanging up might call it back on its way.
+async fn send_close(site: Arc<Site>, campaign: String, transition: Transition) -> Result<(), cxone::Trouble> {
+    let sent = tokio::spawn(async move { site.client.request(&campaign, &transition, Lane::Close).await });
+    match tokio::time::timeout(CLOSE_PATIENCE, sent).await {
+        Ok(Ok(answer)) => answer.map(|_| ()),
+        Ok(Err(_)) | Err(_) => {
+            Err(cxone::Trouble::Interrupted("no answer yet; the next try goes out beside it"))
         }
     }
 }

@@ -49,9 +49,11 @@ pub struct Work {
     /// The newest version of the object that is known.
     pub object: DialerCampaignState,
     /// The status as the API server has it.
-    pub written: Value,
+    written: Value,
     /// Writes of status that failed in a row.
     pub writes: Series,
+    /// Statuses that were sent and that no answer has confirmed: each may have been written.
+    unanswered: Vec<Value>,
     /// Events that are to be created.
     pub events: VecDeque<NewEvent>,
     /// The end of the supervision is on record.
@@ -146,6 +148,7 @@ impl Work {
             written: status_value(&object),
             object,
             writes: Series::default(),
+            unanswered: Vec::new(),
             events: VecDeque::new(),
             ended: false,
             outlook: None,
@@ -159,10 +162,36 @@ impl Work {
         }
     }
 
-    /// Takes over what another writer of our status has written meanwhile.
+    /// Whether the API server is known to have this status.
+    pub fn is_written(&self, status: &Value) -> bool {
+        self.written == *status && self.unanswered.is_empty()
+    }
+
+    /// This status is about to be sent.
+    pub fn sending(&mut self, status: &Value) {
+        if !self.unanswered.contains(status) {
+            self.unanswered.push(status.clone());
+        }
+    }
+
+    /// A status was written: gives the object as it is then.
+    pub fn has_written(&mut self, object: DialerCampaignState) {
+        self.writes.reset();
+        self.unanswered.clear();
+        self.written = status_value(&object);
+        self.object = object;
+    }
+
+    /// Takes over what another writer of our status has written meanwhile. A write of our own that was cut short, or that
+    /// nobody answered in time, is no other writer: what is known goes on from it.
     pub fn adopt(&mut self, object: DialerCampaignState, now: Now) {
         let theirs = status_value(&object);
-        if theirs != self.written {
+        let ours = self.unanswered.contains(&theirs);
+        // Each was sent for an older version than this.
+        self.unanswered.clear();
+        if ours {
+            self.written = theirs;
+        } else if theirs != self.written {
             let generation = object.metadata.generation.unwrap_or_default();
             let mut resumed = Campaign::resume(object.status.clone().unwrap_or_default(), generation, now);
             for record in self.campaign.status.history.iter().rev() {
@@ -215,7 +244,7 @@ pub fn meta_of(object: &DialerCampaignState) -> Meta {
 }
 
 /// The status of an object, as a value that can be compared with what would be written.
-pub fn status_value(object: &DialerCampaignState) -> Value {
+fn status_value(object: &DialerCampaignState) -> Value {
     serde_json::to_value(&object.status).unwrap_or_default()
 }
 
@@ -226,4 +255,66 @@ fn version(object: &DialerCampaignState) -> Option<u128> {
 
 fn key_of(object: &DialerCampaignState) -> (String, String) {
     (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+#[cfg(test)]
+mod tests {
+    use rules::campaign::transition;
+    use rules::kinds::{CampaignStatus, Cause, Observed, Outcome, Target};
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(status: &CampaignStatus, version: u32) -> DialerCampaignState {
+        serde_json::from_value(json!({
+            "apiVersion": "dialer.cxone-operator.io/v1alpha1", "kind": "DialerCampaignState",
+            "metadata": {"name": "c-1", "uid": "u", "generation": 1, "resourceVersion": version.to_string()},
+            "spec": {"campaignId": "c-1", "state": "Paused"}, "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn now() -> Now {
+        Now { wall: Timestamp::UNIX_EPOCH, mono: std::time::Duration::ZERO }
+    }
+
+    /// What is known while a close is under way, that status sent without an answer, and the close has ended since.
+    fn ended_after_a_lost_write() -> (Work, DialerCampaignState) {
+        let mut work = Work::new(object(&CampaignStatus::default(), 1), now());
+        let id = uuid::Uuid::from_u128(7);
+        let close = transition(id, Observed::Running, Target::Paused, Cause::Declared, 1, false, now());
+        work.campaign.open(close, now());
+        let lost = work.campaign.status.clone();
+        work.sending(&json!(lost));
+        work.campaign.end(Outcome::Applied, now());
+        (work, object(&lost, 2))
+    }
+
+    #[test]
+    fn a_write_of_our_own_that_nobody_answered_does_not_open_again_what_has_ended() {
+        let (mut work, found) = ended_after_a_lost_write();
+        work.adopt(found, now());
+        assert_eq!(work.campaign.status.pending_transition, None);
+        assert_eq!(work.campaign.status.history.len(), 1);
+        assert!(!work.is_written(&json!(work.campaign.status)), "the end is written too");
+    }
+
+    #[test]
+    fn a_status_that_may_have_been_overwritten_by_a_late_write_is_written_again() {
+        let mut work = Work::new(object(&CampaignStatus::default(), 1), now());
+        let status = json!(work.campaign.status);
+        assert!(work.is_written(&status));
+        work.sending(&json!({"observedGeneration": 7}));
+        assert!(!work.is_written(&status));
+        work.has_written(object(&CampaignStatus::default(), 2));
+        assert!(work.is_written(&status));
+    }
+
+    #[test]
+    fn what_another_writer_has_written_is_taken_over() {
+        let (mut work, found) = ended_after_a_lost_write();
+        work.unanswered.clear();
+        work.adopt(found, now());
+        assert!(work.campaign.status.pending_transition.is_some());
+    }
 }

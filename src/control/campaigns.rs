@@ -123,8 +123,11 @@ async fn reconcile(declaration: Arc<Declaration>, ctx: Arc<Context>) -> Result<A
         Ok(object) => object,
         Err(invalid) => return Ok(record::undecodable(&ctx, invalid).await),
     };
-    // Without tenants nothing can be told of a campaign, not even that its tenant is missing.
-    let _ = ctx.tenants.wait_until_ready().await;
+    // Without tenants nothing can be told of a campaign, not even that its tenant is missing. Their list wakes every campaign.
+    // `Store::wait_until_ready` wakes only the last of several that wait: a pass that waited there could wait for ever.
+    if !ctx.readiness.knows_tenants() {
+        return Ok(Action::await_change());
+    }
     let Some(desk) = ctx.board.desk(object) else { return Ok(Action::await_change()) };
     let mut work = desk.work.lock().await;
     let wake_in = Pass::begin(&ctx, &desk, &mut work).run().await;

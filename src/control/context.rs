@@ -7,6 +7,7 @@ use kube::runtime::reflector::ObjectRef;
 use rules::decide::Claim;
 use rules::kinds::DialerCampaignState;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 
 use super::board::Board;
 use super::claims::{Claimant, Claims, Examined};
@@ -27,6 +28,8 @@ pub struct Context {
     pub board: Board,
     pub declarations: Declarations,
     pub tenants: Tenants,
+    /// Who listens has acted on CXone, or is telling of it: the process waits for him before it ends.
+    pub deeds: watch::Sender<()>,
     /// Asks for a pass of one declaration.
     pub wake: UnboundedSender<ObjectRef<Declaration>>,
 }

@@ -39,6 +39,8 @@ pub struct Pass<'a> {
     /// When the read under way was sent (monotonic).
     looking_since: Option<Duration>,
     call: watch::Receiver<Call>,
+    /// Held from the first thing that this pass does on.
+    deed: Option<watch::Receiver<()>>,
 }
 
 impl<'a> Pass<'a> {
@@ -56,7 +58,8 @@ impl<'a> Pass<'a> {
         let (tenant, site) = ctx.registry.lookup(&namespace, &work.object.spec.tenant_ref.name);
         work.campaign.begin_pass();
         work.campaign.declared(&work.object.spec, meta.generation, meta.release.as_deref());
-        if desk.take_forgiveness() {
+        // Who asks for a look has a reason to: neither backoff nor an earlier verdict is in his way.
+        if desk.take_forgiveness() || work.campaign.is_asked(meta.reconcile.as_deref()) {
             work.campaign.forgive();
         }
         if meta.deleting {
@@ -65,7 +68,7 @@ impl<'a> Pass<'a> {
         if site.is_none() {
             ctx.examined(&work.object, Examined::Bad);
         }
-        Self { ctx, desk, work, meta, tenant, site, looking_since: None, call }
+        Self { ctx, desk, work, meta, tenant, site, looking_since: None, call, deed: None }
     }
 
     /// Runs it, unless the hours end or the declaration changes meanwhile. Gives how long until the next one.
@@ -143,6 +146,11 @@ impl<'a> Pass<'a> {
 
     pub(super) fn campaign_id(&self) -> &str {
         &self.work.object.spec.campaign_id
+    }
+
+    /// From here on the process does not end before this pass has told what it did.
+    pub(super) fn is_acting(&mut self) {
+        self.deed.get_or_insert_with(|| self.ctx.deeds.subscribe());
     }
 
     async fn look(&mut self, urgent: bool, decision: &Decision) {
@@ -227,7 +235,13 @@ impl<'a> Pass<'a> {
         } else {
             warn!(namespace, name, campaign, %error, "{what}");
         }
-        trouble(error)
+        match self.site.as_ref().and_then(|site| site.client.hold()) {
+            // With `Retry-After` it says what 429 says.
+            Some(until) if matches!(error, cxone::Trouble::Unavailable { status: 503 }) => {
+                Trouble::Throttled(Some(clock::now().until_mono(clock::mono(until))))
+            }
+            _ => trouble(error),
+        }
     }
 
     fn cut_short(&mut self) {

@@ -5,21 +5,25 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
 use rules::campaign::Note;
 use rules::decide::{Claim, Decision, Tenant, Wants};
 use rules::gates::{Gate, Verdict};
-use rules::kinds::{DeletionPolicy, DialerCampaignState, Mode, Observed, Outcome, PendingTransition, stamp};
+use rules::kinds::{
+    DeletionPolicy, DialerCampaignState, FINALIZER, Mode, Observed, Outcome, PendingTransition,
+    TransitionRecord, stamp,
+};
 use rules::reasons::{Reason, conditions};
 use rules::report::{refusal, report};
 use rules::trouble::Trouble;
 use serde_json::json;
 use tracing::{debug, info, warn};
 
-use super::board::{Desk, Work, meta_of, status_value};
+use super::board::{Desk, Work, meta_of};
 use super::context::Context;
 use super::pass::Pass;
 use crate::audit::{AuditEvent, AuditOutcome, AuditRecord, Ending, Phase};
@@ -30,6 +34,8 @@ use crate::kubernetes::{NewEvent, WriteError};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// ... while a close is being pressed, or a start waits for it.
 pub(super) const TRY_SOON: Duration = Duration::from_secs(2);
+/// The longest wait between two tries of a write to Kubernetes.
+const WRITE_AGAIN_WITHIN: Duration = Duration::from_secs(30);
 /// A deletion waits that long for its close, then lets go.
 const LET_GO_AFTER: Duration = Duration::from_secs(120);
 /// Events that could not be created yet; the oldest are dropped beyond that.
@@ -43,8 +49,9 @@ impl Pass<'_> {
         if self.work.ended {
             return decision.wake_in;
         }
+        self.is_acting();
         self.tell_status(decision);
-        let patience = if decision.must_close() { TRY_SOON } else { PATIENCE };
+        let patience = patience(decision);
         let again = self.write_status(patience).await.err();
         if again.is_none() {
             self.create_events(patience).await;
@@ -74,7 +81,7 @@ impl Pass<'_> {
 
     fn tell_refusal(&mut self, reason: &str, message: &str, decision: &Decision) {
         let (namespace, name) = self.names();
-        info!(namespace, name, reason, message, "a start is wanted and held back");
+        info!(namespace, name, reason, detail = message, "a start is wanted and held back");
         let mut record = self.audit_record(AuditEvent::TransitionBlocked, decision);
         record.reason = Some(reason.to_owned());
         record.message = Some(message.to_owned());
@@ -88,19 +95,18 @@ impl Pass<'_> {
     async fn write_status(&mut self, patience: Duration) -> Result<(), Duration> {
         let now = clock::now();
         let wanted = json!(self.work.campaign.status);
-        if wanted == self.work.written {
+        if self.work.is_written(&wanted) {
             return Ok(());
         }
         if !self.work.writes.due(now) {
             return Err(self.work.writes.not_before.map_or(Duration::ZERO, |at| now.until_mono(at)));
         }
         let status = self.work.campaign.status.clone();
+        self.work.sending(&wanted);
         match self.ctx.kube.write_campaign_status(&self.work.object, &status, patience).await {
             Ok(object) => {
                 self.ctx.metrics.status_writes.inc();
-                self.work.writes.reset();
-                self.work.written = status_value(&object);
-                self.work.object = object;
+                self.work.has_written(object);
                 Ok(())
             }
             Err(error) => Err(self.write_failed(&error, "status", patience).await),
@@ -138,8 +144,13 @@ impl Pass<'_> {
                 warn!(namespace, name, error = error_text, "the {what} can't be written; trying again");
                 self.ctx.metrics.kubernetes_write_failures.inc();
                 let now = clock::now();
-                self.work.writes.failed(Trouble::Unavailable, now.mono, now, clock::jitter());
-                self.work.writes.not_before.map_or(PATIENCE, |at| now.until_mono(at))
+                let writes = &mut self.work.writes;
+                writes.failed(Trouble::Unavailable, now.mono, now, clock::jitter());
+                writes.not_before = writes.not_before.min(Some(now.mono + WRITE_AGAIN_WITHIN));
+                // A start needs its intent written: until that can be tried, nothing is read for it.
+                let starts = &mut self.work.campaign.starts;
+                starts.not_before = starts.not_before.max(writes.not_before);
+                writes.not_before.map_or(PATIENCE, |at| now.until_mono(at))
             }
         }
     }
@@ -166,7 +177,11 @@ impl Pass<'_> {
             return decision;
         }
         let needed = self.needs_finalizer(&decision);
-        if needed != self.meta.finalizer && self.set_finalizer(needed, PATIENCE).await.is_continue() {
+        let due = self.work.writes.due(clock::now());
+        if needed != self.meta.finalizer
+            && due
+            && self.set_finalizer(needed, patience(&decision)).await.is_continue()
+        {
             return self.decide();
         }
         decision
@@ -190,6 +205,7 @@ impl Pass<'_> {
     pub(super) async fn set_finalizer(&mut self, present: bool, patience: Duration) -> ControlFlow<()> {
         match self.ctx.kube.set_finalizer(&self.work.object, present, patience).await {
             Ok(object) => {
+                self.work.writes.reset();
                 self.work.object = object;
                 self.meta = meta_of(&self.work.object);
                 ControlFlow::Continue(())
@@ -250,14 +266,7 @@ impl Pass<'_> {
                 let (id, to, cause, outcome) = (record.id, record.to, record.cause, record.outcome);
                 info!(namespace, name, %id, %to, %cause, %outcome, latency_ms = record.latency_ms, "a transition has ended");
                 let mut line = self.audit_record(AuditEvent::StateTransition, decision);
-                line.status = Some(to);
-                line.transaction_id = Some(id);
-                line.phase = Some(Phase::Outcome);
-                line.outcome = Some(AuditOutcome::Transition(outcome));
-                line.cause = Some(cause);
-                line.generation = record.generation;
-                line.latency_ms = Some(record.latency_ms);
-                line.blind = record.blind;
+                of_outcome(&mut line, record);
                 let _ = self.ctx.audit.write(&line);
                 let message = format!("{} -> {to} ({cause}): {outcome} [{id}]", record.from);
                 let (warning, reason) = match outcome {
@@ -284,7 +293,7 @@ impl Pass<'_> {
 
     fn external(&mut self, message: &str, reason: &str, decision: &Decision) {
         let (namespace, name) = self.names();
-        info!(namespace, name, message, "somebody else changed the campaign");
+        info!(namespace, name, detail = message, "somebody else changed the campaign");
         let mut record = self.audit_record(AuditEvent::ExternalChange, decision);
         record.message = Some(message.to_owned());
         let _ = self.ctx.audit.write(&record);
@@ -346,6 +355,11 @@ impl Pass<'_> {
     }
 }
 
+/// How long a write to Kubernetes may hold up what comes next.
+fn patience(decision: &Decision) -> Duration {
+    if decision.must_close() { TRY_SOON } else { PATIENCE }
+}
+
 fn stable(condition: &Condition) -> String {
     format!("{}{}", condition.reason, condition.last_transition_time.0)
 }
@@ -357,6 +371,17 @@ fn of_attempt(record: &mut AuditRecord, pending: &PendingTransition, attempt: u3
     record.generation = pending.generation;
     record.blind = pending.blind;
     record.attempts = Some(attempt);
+}
+
+fn of_outcome(line: &mut AuditRecord, record: &TransitionRecord) {
+    line.status = Some(record.to);
+    line.transaction_id = Some(record.id);
+    line.phase = Some(Phase::Outcome);
+    line.outcome = Some(AuditOutcome::Transition(record.outcome));
+    line.cause = Some(record.cause);
+    line.generation = record.generation;
+    line.latency_ms = Some(record.latency_ms);
+    line.blind = record.blind;
 }
 
 fn verdict(gate: &Gate) -> String {
@@ -414,10 +439,24 @@ pub async fn ended(ctx: Arc<Context>, desk: Arc<Desk>) {
     if std::mem::replace(&mut work.ended, true) {
         return;
     }
-    let ending = match work.object.spec.deletion_policy {
-        DeletionPolicy::Retain => Ending::Retained,
-        DeletionPolicy::Pause if work.campaign.known() == Observed::Running => Ending::LeftRunning,
-        DeletionPolicy::Pause => Ending::Paused,
+    // It was held back by no finalizer of ours: a transition may still be under way.
+    if let Some(Note::Ended(record)) = work.campaign.end(Outcome::Unknown, clock::now()) {
+        ctx.metrics.transition_ended(&record);
+        let seen = work.campaign.known();
+        let mut line = base_record(&ctx, &work.object, AuditEvent::StateTransition, seen);
+        of_outcome(&mut line, &record);
+        let _ = ctx.audit.write(&line);
+    }
+    let spec = &work.object.spec;
+    // Its claim is gone with it; whether it had lost it is what was last told.
+    let stalled = work.campaign.status.condition(conditions::STALLED);
+    let lost = stalled.is_some_and(|c| c.reason == Reason::DuplicateClaim.as_str());
+    let ending = if spec.deletion_policy == DeletionPolicy::Retain || spec.mode == Mode::Observe || lost {
+        Ending::Retained
+    } else if work.campaign.known_closed() || work.campaign.is_missing() {
+        Ending::Paused
+    } else {
+        Ending::LeftRunning
     };
     let _ = ctx.audit.write(&supervision_ended(&ctx, &work, ending));
 }
@@ -427,7 +466,10 @@ pub async fn undecodable(ctx: &Context, invalid: &InvalidObject) -> Action {
     let meta = &invalid.metadata;
     let message = format!("the object can't be decoded: {}", invalid.error);
     let message: String = message.chars().take(1024).collect();
-    warn!(namespace = meta.namespace, name = meta.name, message, "left alone");
+    warn!(namespace = meta.namespace, name = meta.name, detail = message, "left alone");
+    if meta.deletion_timestamp.is_some() && meta.finalizers.iter().flatten().any(|name| name == FINALIZER) {
+        return release_undecodable(ctx, meta).await;
+    }
     let condition = |type_: &str, status: &str| {
         json!({
             "type": type_, "status": status, "reason": Reason::Undecodable.as_str(), "message": message,
@@ -440,6 +482,35 @@ pub async fn undecodable(ctx: &Context, invalid: &InvalidObject) -> Action {
         Ok(()) | Err(WriteError::Gone | WriteError::Stale) => Action::await_change(),
         Err(error) => {
             warn!(%error, "the status of an undecodable object can't be written; trying again");
+            Action::requeue(Duration::from_secs(30))
+        }
+    }
+}
+
+/// Lets an object go that is deleted and can't be decoded: nobody can tell which campaign would have to be paused.
+async fn release_undecodable(ctx: &Context, meta: &ObjectMeta) -> Action {
+    let name = meta.name.clone().unwrap_or_default();
+    let about = ObjectReference {
+        api_version: Some(DialerCampaignState::api_version(&()).into_owned()),
+        kind: Some(DialerCampaignState::kind(&()).into_owned()),
+        name: meta.name.clone(),
+        namespace: meta.namespace.clone(),
+        uid: meta.uid.clone(),
+        ..ObjectReference::default()
+    };
+    let event = NewEvent {
+        name: format!("{name}.{:016x}", fingerprint(&format!("{:?}SupervisionEnded", meta.uid))),
+        warning: true,
+        reason: "SupervisionEnded".to_owned(),
+        action: "Delete".to_owned(),
+        note: "let go although the object can't be decoded: look at the campaign in CXone".to_owned(),
+        at: clock::now().wall,
+    };
+    let _ = ctx.kube.create_event(&about, &event, TRY_SOON).await;
+    match ctx.kube.release_undecodable(meta, PATIENCE).await {
+        Ok(()) | Err(WriteError::Gone | WriteError::Stale) => Action::await_change(),
+        Err(error) => {
+            warn!(%error, name, "our finalizer can't be taken from an undecodable object; trying again");
             Action::requeue(Duration::from_secs(30))
         }
     }

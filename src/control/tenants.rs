@@ -239,6 +239,10 @@ async fn reconcile(tenant: Arc<TenantObject>, ctx: Arc<Context>) -> Result<Actio
     };
     let campaigns = i32::try_from(ctx.campaigns_of(&namespace, &name).len()).ok();
     let status = status(object, host, campaigns, reason, message);
+    if reason == Reason::TenantReady && was_not_ready(object) {
+        // Whatever mended it, a hand here or there: nobody waits for his backoff.
+        ctx.wake_tenant(&namespace, &name, true);
+    }
     let retry = write(&ctx, object, &status).await;
     let ready = matches!(reason, Reason::TenantReady);
     Ok(Action::requeue(if retry { Duration::from_secs(1) } else { next_check(ready) }))
@@ -277,6 +281,11 @@ fn reason_of(trouble: &Trouble) -> Reason {
         | Trouble::Unreachable(_)
         | Trouble::Interrupted(_) => Reason::Unreachable,
     }
+}
+
+fn was_not_ready(object: &CXoneTenant) -> bool {
+    let mut told = object.status.iter().flat_map(|status| &status.conditions);
+    told.any(|c| c.type_ == conditions::READY && c.status != "True")
 }
 
 fn status(

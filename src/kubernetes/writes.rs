@@ -113,6 +113,19 @@ impl Kube {
         in_time(patience, api.patch_status(&name, &ours(), &Patch::Apply(patch))).await.map(|_| ())
     }
 
+    /// Takes our finalizer from an object that can't be decoded.
+    pub async fn release_undecodable(&self, meta: &ObjectMeta, patience: Duration) -> Result<(), WriteError> {
+        let namespace = meta.namespace.clone().unwrap_or_default();
+        let api: Api<PartialObjectMeta<DialerCampaignState>> =
+            Api::namespaced(self.client.clone(), &namespace);
+        let theirs: Vec<&String> =
+            meta.finalizers.iter().flatten().filter(|name| *name != FINALIZER).collect();
+        let patch = json!({"metadata": {"resourceVersion": meta.resource_version, "finalizers": theirs}});
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let name = meta.name.clone().unwrap_or_default();
+        in_time(patience, api.patch(&name, &params, &Patch::Merge(patch))).await.map(|_| ())
+    }
+
     /// Sets or takes away our finalizer, and nothing else. Gives the object as it is then.
     pub async fn set_finalizer(
         &self,

@@ -132,10 +132,7 @@ impl Client {
         match verdict.next {
             Next::Accept => Ok(answer.ok()),
             Next::RenewToken => Ok(None),
-            Next::Fail(trouble) => {
-                trace_body(route, answer.ok());
-                Err(trouble)
-            }
+            Next::Fail(trouble) => Err(trouble),
         }
     }
 
@@ -253,12 +250,4 @@ fn fetched(body: &[u8], asked: Instant) -> Option<Fetched> {
     let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).ok().filter(|_| !token.is_empty())?;
     bearer.set_sensitive(true);
     Some(Fetched { bearer, asked, lifetime })
-}
-
-/// What the platform said, for who looks for it; never of the token route, which may repeat what it was sent.
-fn trace_body(route: Route, answer: Option<Answer>) {
-    if let Some(answer) = answer.filter(|_| route != Route::Token) {
-        let body = String::from_utf8_lossy(&answer.body);
-        tracing::trace!(?route, status = answer.head.status, body = %body.chars().take(1000).collect::<String>());
-    }
 }
