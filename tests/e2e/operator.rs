@@ -31,15 +31,21 @@ impl Operator {
     pub fn start(&mut self, args: &[&str]) {
         assert!(self.child.is_none(), "one operator at a time");
         let mut command = Command::new(env!("CARGO_BIN_EXE_dialer-operator"));
-        command.args(["run", "--watch-namespace", &self.namespace, "--admin-addr", "127.0.0.1:0"]);
-        command.args(["--log-level", "info,dialer_operator=debug"]);
+        command.args(["run", "--admin-addr", "127.0.0.1:0"]);
+        // Only on an API server of its own: it would meddle with every other test's objects.
+        if !args.contains(&"--all-namespaces") {
+            command.args(["--watch-namespace", &self.namespace]);
+        }
+        if !args.contains(&"--log-level") {
+            command.args(["--log-level", "info,dialer_operator=debug"]);
+        }
         if !args.contains(&"--audit-log") {
             command.arg("--audit-log").arg(self.folder.join("audit.jsonl"));
         }
         if !args.contains(&"--no-endpoint") {
             command.args(["--allow-endpoint", &self.endpoint]);
         }
-        command.args(args.iter().filter(|arg| **arg != "--no-endpoint"));
+        command.args(args.iter().filter(|arg| !["--no-endpoint", "--all-namespaces"].contains(arg)));
         command.env("KUBECONFIG", &self.kubeconfig);
         command.stdin(Stdio::null()).stdout(self.append("stdout")).stderr(self.append("stderr"));
         self.child = Some(command.spawn().expect("the operator starts"));

@@ -14,7 +14,7 @@ use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, Config, ResourceExt};
 use rules::kinds::{CXoneTenant, CampaignStatus, DialerCampaignState, TenantStatus};
 use serde_json::{Value, json};
-use simulator::{LogEntry, Simulator, SimulatorConfig};
+use simulator::{LogEntry, Route, Simulator, SimulatorConfig};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
@@ -66,6 +66,13 @@ impl Stage {
         let mut stage = Self::set(&kubeconfig, Some(cluster)).await;
         stage.start_operator(&[]);
         stage
+    }
+
+    /// A stage with an API server of its own, whose operator is not running yet.
+    pub async fn on_own_cluster_without_operator() -> Self {
+        let cluster = start_cluster().await;
+        let kubeconfig = cluster.kubeconfig().to_owned();
+        Self::set(&kubeconfig, Some(cluster)).await
     }
 
     async fn set(kubeconfig: &Path, own_cluster: Option<Cluster>) -> Self {
@@ -163,6 +170,16 @@ impl Stage {
         }
     }
 
+    /// Asks for a look at once, and waits until status tells what came of it.
+    pub async fn look(&self, name: &str) -> DialerCampaignState {
+        let asked = uuid::Uuid::new_v4().to_string();
+        self.annotate(name, rules::kinds::RECONCILE, Some(&asked)).await;
+        self.until(name, "the look that was asked for", |s| {
+            s.last_handled_reconcile_at.as_deref() == Some(&asked)
+        })
+        .await
+    }
+
     /// Waits until `Ready` has this status and reason.
     pub async fn until_ready(&self, name: &str, status: &str, reason: &str) -> DialerCampaignState {
         let what = format!("Ready={status} with reason {reason}");
@@ -210,6 +227,22 @@ impl Stage {
         self.sim.puts(campaign)
     }
 
+    /// The requests of a route for a campaign, whatever became of them.
+    pub fn requests(&self, campaign: &str, route: Route) -> Vec<LogEntry> {
+        let mut log = self.sim.log();
+        log.retain(|e| e.is_request(route) && e.campaign.as_deref() == Some(campaign));
+        log
+    }
+
+    /// Waits until that many requests of a route for a campaign have come.
+    pub async fn until_requests(&self, campaign: &str, route: Route, count: usize) {
+        self.until_log(&format!("{count} requests {route:?} for {campaign}"), |log| {
+            log.iter().filter(|e| e.is_request(route) && e.campaign.as_deref() == Some(campaign)).count()
+                >= count
+        })
+        .await;
+    }
+
     /// The bodies' `status` words of all PUTs for a campaign.
     pub fn put_words(&self, campaign: &str) -> Vec<String> {
         let word = |e: &LogEntry| e.body().and_then(|b| b["status"].as_str()).unwrap_or("?").to_owned();
@@ -233,6 +266,39 @@ impl Stage {
     /// The audit lines about a declaration.
     pub fn audit(&self, name: &str) -> Vec<Value> {
         self.operator.audit().into_iter().filter(|line| line["name"] == name).collect()
+    }
+
+    /// Waits until a transition is on record, and proves that audit, status and events tell one and the same outcome, once.
+    pub async fn assert_one_outcome(&self, name: &str, id: &str, outcome: &str) {
+        let note = format!(": {outcome} [{id}]");
+        let told = |event: &Event| event.note.as_ref().is_some_and(|n| n.contains(id));
+        let ended = async {
+            while !self.events(name).await.iter().any(told) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, ended).await.is_err() {
+            panic!("no event tells the outcome of {id}\n{}", self.story(name).await);
+        }
+        let events: Vec<_> =
+            self.events(name).await.into_iter().filter(told).filter_map(|e| e.note).collect();
+        let audit = self.audit(name);
+        let lines = audit.iter().filter(|l| l["transactionId"] == id && l["phase"] == "outcome");
+        let lines: Vec<_> = lines.map(|l| l["outcome"].as_str().unwrap_or("?")).collect();
+        let status = self.get(name).await.status.unwrap();
+        let history: Vec<_> = status.history.iter().filter(|r| r.id.to_string() == id).collect();
+        assert!(events.len() == 1 && events[0].ends_with(&note), "{events:?}\n{}", self.story(name).await);
+        assert_eq!(lines, [outcome], "{}", self.story(name).await);
+        assert_eq!(history.len(), 1, "{}", self.story(name).await);
+        assert_eq!(history[0].outcome.to_string(), outcome, "{}", self.story(name).await);
+        assert!(status.pending_transition.is_none_or(|pending| pending.id.to_string() != id));
+    }
+
+    /// Lets requests of the tenant `default` time out after that many seconds.
+    pub async fn set_timeout(&self, seconds: u32) {
+        let spec = json!({"baseUrl": self.sim.url(), "credentialsSecretRef": {"name": "default-credentials"},
+                          "timeoutSeconds": seconds});
+        self.apply_tenant("default", spec).await;
     }
 
     /// The declarations of this stage.
@@ -260,6 +326,12 @@ impl Stage {
             self.operator.log()
         )
     }
+}
+
+/// What a condition says: status, reason, message.
+pub fn says(object: &DialerCampaignState, condition: &str) -> Option<(String, String, String)> {
+    let condition = object.status.as_ref()?.condition(condition)?.clone();
+    Some((condition.status, condition.reason, condition.message))
 }
 
 /// An API server with the kinds applied.
@@ -327,6 +399,16 @@ pub fn closed_now() -> Value {
     let now = Timestamp::now();
     let (from, to) = (now + SignedDuration::from_hours(6), now + SignedDuration::from_hours(8));
     json!({"timeZones": ["UTC"], "hours": [{"days": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], "from": utc_time(from), "to": utc_time(to)}]})
+}
+
+/// The transition id that a PUT carried.
+pub fn id_of(put: &LogEntry) -> String {
+    put.body().and_then(|b| b["metadata"]["transitionId"].as_str()).expect("a PUT has an id").to_owned()
+}
+
+/// How many milliseconds after `at` a request came in.
+pub fn ms_after(at: Timestamp, entry: &LogEntry) -> i64 {
+    i64::try_from(entry.at.duration_since(at).as_millis()).unwrap()
 }
 
 /// `seconds` from now.

@@ -1,0 +1,162 @@
+//! The API server does not answer: what must be closed is closed all the same, and told afterwards.
+
+use std::time::Duration;
+
+use devcluster::Cluster;
+use jiff::SignedDuration;
+use serde_json::json;
+use simulator::{Effect, Fault, FaultRoute, LogEntry, Route, State};
+
+use crate::stage::{ORG, PATIENCE, Stage, id_of, ms_after};
+use crate::windows::closing_in;
+
+/// Stops the API server of this stage until it is told to go on.
+fn freeze(stage: &Stage) -> &Cluster {
+    let cluster = stage.own_cluster.as_ref().expect("an API server of its own");
+    cluster.freeze_apiserver().unwrap();
+    cluster
+}
+
+/// Waits until the operator has logged this.
+async fn until_logged(stage: &Stage, text: &str) {
+    let logged = async {
+        while !stage.operator.log().contains(text) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let logged = tokio::time::timeout(PATIENCE, logged).await;
+    assert!(logged.is_ok(), "never logged: {text}\n{}", stage.operator.log());
+}
+
+/// The longest time from one request to the next, in milliseconds.
+fn longest_gap(puts: &[LogEntry]) -> i64 {
+    puts.windows(2).map(|pair| ms_after(pair[0].at, &pair[1])).max().expect("two or more")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_api_server_does_not_hold_up_a_close_and_hears_of_it_once_afterwards() {
+    let stage = Stage::with_own_cluster().await;
+    let edge = closing_in(&stage, &["c-1"], 8).await;
+    let cluster = freeze(&stage);
+    let put = stage.until_puts("c-1", 1).await.remove(0);
+    eprintln!("FIGURE close after edge, API server frozen: {} ms", ms_after(edge, &put));
+    assert!((0..=1000).contains(&ms_after(edge, &put)), "{}", stage.operator.log());
+    // A write that nobody answered may still be done after the thaw: the hardest case for the record.
+    until_logged(&stage, "can't be written; trying again").await;
+
+    cluster.thaw_apiserver().unwrap();
+    let status = stage.until_ready("c-1", "True", "OutsideWindow").await.status.unwrap();
+    assert_eq!(status.last_transition.unwrap().id.to_string(), id_of(&put));
+    stage.assert_one_outcome("c-1", &id_of(&put), "Applied").await;
+    assert_eq!(stage.put_words("c-1"), ["paused"]);
+    assert_eq!(stage.events("c-1").await.iter().filter(|e| e.reason.as_deref() == Some("Paused")).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_reads_fail_and_the_api_server_is_frozen_closes_are_repeated_at_most_ten_seconds_apart() {
+    let stage = Stage::with_own_cluster().await;
+    // Declared paused and settled: without a finalizer, which a campaign that runs would need.
+    stage.sim.campaign(ORG, "started");
+    stage.declare("started", "Paused", json!({"checkIntervalSeconds": 10})).await;
+    stage.until_ready("started", "True", "Paused").await;
+    let edge = closing_in(&stage, &["unread"], 8).await;
+    let cluster = freeze(&stage);
+    stage.sim.fault(Fault::status(FaultRoute::StateGet, 500).campaign("unread"));
+    stage.sim.fault(Fault::new(FaultRoute::StatePut, Effect::Lie));
+    stage.sim.campaign(ORG, "started").set(State::Running);
+
+    let unread = stage.until_puts("unread", 5).await;
+    let started = stage.until_puts("started", 5).await;
+    let (a, b) = (longest_gap(&unread), longest_gap(&started));
+    eprintln!("FIGURE longest gap between closes, API server frozen: {a} ms unread, {b} ms read as running");
+    assert!((0..=1000).contains(&ms_after(edge, &unread[0])), "{}", stage.operator.log());
+    assert!(a <= 10_500 && b <= 10_500, "{}", stage.operator.log());
+
+    // Confirmed before the thaw: a write without an answer that is done after it tells of a close still under way.
+    stage.sim.clear_faults();
+    for name in ["unread", "started"] {
+        let ended = async {
+            while !stage.audit(name).iter().any(|l| l["phase"] == "outcome") {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        assert!(tokio::time::timeout(PATIENCE, ended).await.is_ok(), "{}", stage.operator.log());
+    }
+    cluster.thaw_apiserver().unwrap();
+    stage.until_ready("unread", "True", "OutsideWindow").await;
+    stage.until_ready("started", "True", "Paused").await;
+    for name in ["unread", "started"] {
+        let ids: Vec<_> = stage.sim.puts(name).iter().map(id_of).collect();
+        assert!(ids.iter().all(|id| *id == ids[0]), "one close, one id: {ids:?}");
+        stage.assert_one_outcome(name, &ids[0], "Applied").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_waits_for_the_api_server_without_asking_cxone_again_and_again() {
+    let stage = Stage::with_own_cluster().await;
+    stage.sim.campaign(ORG, "c-1").set(State::Running);
+    stage.declare("c-1", "Paused", json!({"pauseDurationSeconds": 4})).await;
+    let status = stage.until("c-1", "a pause under way", |s| s.pause.is_some()).await.status.unwrap();
+    let until = status.pause.unwrap().until.0;
+    let cluster = freeze(&stage);
+    let reads = |log: &[LogEntry], seq: u64| {
+        log.iter().filter(|e| e.seq > seq && e.is_request(Route::StateGet)).count()
+    };
+    let seq = stage.sim.last_seq();
+    // Twenty seconds in which a start is wanted and can't be recorded.
+    let end = until + SignedDuration::from_secs(20);
+    tokio::time::sleep(Duration::try_from(end.duration_since(jiff::Timestamp::now())).unwrap()).await;
+    let asked = reads(&stage.sim.log(), seq);
+    eprintln!("FIGURE reads in 20 s while a start waits for a frozen API server: {asked}");
+    assert!((1..=10).contains(&asked), "{}", stage.operator.log());
+    assert_eq!(stage.put_words("c-1"), ["paused"], "no start without its intent on record");
+    cluster.thaw_apiserver().unwrap();
+    stage.until_ready("c-1", "True", "Running").await;
+    assert_eq!(stage.put_words("c-1"), ["paused", "running"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_ends_while_the_api_server_is_frozen_is_renewed_with_the_last_known_secret() {
+    let stage = Stage::with_own_cluster().await;
+    stage.sim.set_token_lifetime(Duration::from_secs(6));
+    let edge = closing_in(&stage, &["c-1"], 14).await;
+    stage.sim.revoke_tokens();
+    stage.look("c-1").await;
+    let cluster = freeze(&stage);
+    let seq = stage.sim.last_seq();
+    // The token of six seconds is over before the edge.
+    let put = stage.until_puts("c-1", 1).await.remove(0);
+    let renewed = stage.sim.requests_since(seq).into_iter().find(|e| e.is_request(Route::Token)).unwrap();
+    let ahead = put.at.duration_since(renewed.at);
+    eprintln!("FIGURE close after edge, token ended before, API server frozen: {} ms", ms_after(edge, &put));
+    assert!(ahead > SignedDuration::ZERO && renewed.status() == Some(200));
+    assert!((0..=1000).contains(&ms_after(edge, &put)), "{}", stage.operator.log());
+    cluster.thaw_apiserver().unwrap();
+    stage.until_ready("c-1", "True", "OutsideWindow").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_refused_at_the_edge_while_the_api_server_is_frozen_does_not_stop_the_close() {
+    let stage = Stage::with_own_cluster().await;
+    let edge = closing_in(&stage, &["c-1"], 9).await;
+    let cluster = freeze(&stage);
+    let before = edge - SignedDuration::from_secs(5);
+    stage
+        .until_log("the look before the edge", |log| {
+            log.iter().any(|e| e.is_request(Route::StateGet) && e.at >= before && e.status() == Some(200))
+        })
+        .await;
+    stage.sim.revoke_tokens();
+    let done = |log: &[LogEntry]| log.iter().any(|e| e.is_put("c-1") && e.status() == Some(200));
+    let log = stage.until_log("a close that is accepted", done).await;
+    let put = log.iter().find(|e| e.is_put("c-1") && e.status() == Some(200)).unwrap();
+    eprintln!(
+        "FIGURE close after edge, token refused at the edge, API server frozen: {} ms",
+        ms_after(edge, put)
+    );
+    // Two seconds are given to the API server for the Secret.
+    assert!((0..=3000).contains(&ms_after(edge, put)), "{}", stage.operator.log());
+    cluster.thaw_apiserver().unwrap();
+    stage.until_ready("c-1", "True", "OutsideWindow").await;
+}
