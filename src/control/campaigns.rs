@@ -13,7 +13,7 @@ use tracing::debug;
 use super::claims::{Claimant, Examined};
 use super::context::Context;
 use super::pass::Pass;
-use super::record;
+use super::{lines, undecodable};
 use crate::clock;
 use crate::kubernetes::{Change, Declaration, TenantObject};
 
@@ -78,7 +78,7 @@ fn take_in(
                 }
                 if let Some(desk) = left {
                     ctx.claims.leave(&object.namespace().unwrap_or_default(), &object.name_any());
-                    tokio::spawn(record::ended(ctx.clone(), desk));
+                    tokio::spawn(lines::ended(ctx.clone(), desk));
                 }
                 ctx.claims.enter(&object.spec.campaign_id, claimant(object));
                 ctx.metrics.campaigns.set(i64::try_from(ctx.board.len()).unwrap_or(i64::MAX));
@@ -89,7 +89,7 @@ fn take_in(
             let namespace = reference.namespace.unwrap_or_default();
             if let Some(desk) = ctx.board.clear(&namespace, &reference.name) {
                 let tenant = desk.tenant.clone();
-                tokio::spawn(record::ended(ctx.clone(), desk));
+                tokio::spawn(lines::ended(ctx.clone(), desk));
                 let _ = tenants.send(ObjectRef::new(&tenant).within(&namespace));
             }
             ctx.wake_all(&ctx.claims.leave(&namespace, &reference.name));
@@ -121,7 +121,7 @@ fn claimant(object: &rules::kinds::DialerCampaignState) -> Claimant {
 async fn reconcile(declaration: Arc<Declaration>, ctx: Arc<Context>) -> Result<Action, Fatal> {
     let object = match &declaration.0 {
         Ok(object) => object,
-        Err(invalid) => return Ok(record::undecodable(&ctx, invalid).await),
+        Err(invalid) => return Ok(undecodable::undecodable(&ctx, invalid).await),
     };
     // Without tenants nothing can be told of a campaign, not even that its tenant is missing. Their list wakes every campaign.
     // `Store::wait_until_ready` wakes only the last of several that wait: a pass that waited there could wait for ever.

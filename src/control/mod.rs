@@ -5,9 +5,12 @@ mod board;
 mod campaigns;
 mod claims;
 mod context;
+mod finalizer;
+mod lines;
 mod pass;
 mod record;
 mod tenants;
+mod undecodable;
 
 pub use campaigns::supervise as supervise_campaigns;
 pub use context::Context;

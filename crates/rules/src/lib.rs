@@ -7,5 +7,6 @@ pub mod gates;
 pub mod kinds;
 pub mod reasons;
 pub mod report;
+mod step;
 pub mod trouble;
 pub mod zones;

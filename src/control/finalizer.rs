@@ -1,0 +1,108 @@
+//! Our finalizer, and the end of the supervision of a declaration that is deleted.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use rules::decide::{Claim, Decision, Tenant, Wants};
+use rules::kinds::{DeletionPolicy, Mode, Outcome};
+
+use super::board::meta_of;
+use super::lines::supervision_ended;
+use super::pass::Pass;
+use super::record::{PATIENCE, TRY_SOON, patience};
+use crate::audit::Ending;
+use crate::clock;
+
+/// A deletion waits that long for its close, then lets go.
+const LET_GO_AFTER: Duration = Duration::from_secs(120);
+
+impl Pass<'_> {
+    /// Sets or takes away our finalizer as the decision needs it, and lets a deleted declaration go.
+    pub(super) async fn keep_finalizer(&mut self, decision: Decision) -> Decision {
+        if self.meta.deleting {
+            if let Some(ending) = self.may_let_go(&decision).filter(|_| self.meta.finalizer) {
+                self.let_go(ending, &decision).await;
+            }
+            return decision;
+        }
+        let needed = self.needs_finalizer(&decision);
+        let due = self.work.writes.due(clock::now());
+        if needed != self.meta.finalizer
+            && due
+            && self.set_finalizer(needed, patience(&decision)).await.is_continue()
+        {
+            return self.decide();
+        }
+        decision
+    }
+
+    /// Whether deleting the declaration must first pause a campaign that runs or may run.
+    fn needs_finalizer(&self, decision: &Decision) -> bool {
+        let spec = &self.work.object.spec;
+        let ours = spec.deletion_policy == DeletionPolicy::Pause
+            && spec.mode == Mode::Enforce
+            && self.site.is_some()
+            && !matches!(self.ctx.claim(&self.work.object), Claim::Lost { .. });
+        let campaign = &self.work.campaign;
+        let closed_for_good = !matches!(decision.wants, Wants::Running(_))
+            && campaign.known().is_closed()
+            && campaign.status.pending_transition.is_none()
+            && campaign.status.pause.is_none();
+        ours && !closed_for_good && !campaign.is_missing()
+    }
+
+    pub(super) async fn set_finalizer(&mut self, present: bool, patience: Duration) -> ControlFlow<()> {
+        match self.ctx.kube.set_finalizer(&self.work.object, present, patience).await {
+            Ok(object) => {
+                self.work.writes.reset();
+                self.work.object = object;
+                self.meta = meta_of(&self.work.object);
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                self.write_failed(&error, "finalizer", patience).await;
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    fn may_let_go(&self, decision: &Decision) -> Option<Ending> {
+        let campaign = &self.work.campaign;
+        let spec = &self.work.object.spec;
+        let untouched = spec.deletion_policy == DeletionPolicy::Retain
+            || spec.mode == Mode::Observe
+            || matches!(self.ctx.claim(&self.work.object), Claim::Lost { .. });
+        let now = clock::now();
+        let late =
+            campaign.deleting_since.is_some_and(|since| now.mono.saturating_sub(since) >= LET_GO_AFTER);
+        let unreachable = self.site.is_none() && self.tenant != Tenant::NotFound;
+        let settled = decision.satisfied && campaign.status.pending_transition.is_none();
+        if untouched {
+            Some(Ending::Retained)
+        } else if settled || campaign.is_missing() {
+            Some(Ending::Paused)
+        } else {
+            (late || unreachable).then_some(Ending::LeftRunning)
+        }
+    }
+
+    async fn let_go(&mut self, ending: Ending, decision: &Decision) {
+        if let Some(ended) = self.work.campaign.end(Outcome::Unknown, clock::now()) {
+            self.note(&ended, decision);
+        }
+        let warning = ending == Ending::LeftRunning;
+        let message = match ending {
+            Ending::LeftRunning => {
+                "let go although no pause could be confirmed: look at the campaign in CXone"
+            }
+            Ending::Paused => "let go: the campaign does not dial",
+            Ending::Retained => "let go: the campaign is left as it is",
+        };
+        self.push_event(warning, "SupervisionEnded", "Delete", message, "ended");
+        self.create_events(TRY_SOON).await;
+        if self.set_finalizer(false, PATIENCE).await.is_continue() {
+            self.work.ended = true;
+            let _ = self.ctx.audit.write(&supervision_ended(self.ctx, self.work, ending));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The audit lines that a pass writes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kube::ResourceExt;
+use rules::campaign::Note;
+use rules::decide::Decision;
+use rules::gates::{Gate, Verdict};
+use rules::kinds::{
+    DeletionPolicy, DialerCampaignState, Mode, Observed, Outcome, PendingTransition, TransitionRecord,
+};
+use rules::reasons::{Reason, conditions};
+use rules::trouble::Trouble;
+
+use super::board::{Desk, Work};
+use super::context::Context;
+use super::pass::Pass;
+use crate::audit::{AuditEvent, AuditOutcome, AuditRecord, Ending, Phase};
+use crate::clock;
+
+impl Pass<'_> {
+    /// The line that announces a PUT.
+    pub(super) fn audit_intent(
+        &self,
+        pending: &PendingTransition,
+        attempt: u32,
+        decision: &Decision,
+    ) -> std::io::Result<()> {
+        let mut record = self.audit_record(AuditEvent::StateTransition, decision);
+        of_attempt(&mut record, pending, attempt);
+        record.phase = Some(Phase::Intent);
+        self.ctx.audit.write(&record)
+    }
+
+    /// The line of one try that did not get through.
+    pub(super) fn audit_failure(
+        &self,
+        pending: &PendingTransition,
+        attempt: u32,
+        trouble: Trouble,
+        decision: &Decision,
+    ) {
+        let mut record = self.audit_record(AuditEvent::TransitionFailed, decision);
+        of_attempt(&mut record, pending, attempt);
+        record.reason = Some(trouble.reason().to_string());
+        let _ = self.ctx.audit.write(&record);
+    }
+
+    pub(super) fn audit_record(&self, event: AuditEvent, decision: &Decision) -> AuditRecord {
+        let mut record = base_record(self.ctx, &self.work.object, event, self.work.campaign.known());
+        record.compliance_check = decision.gates.iter().map(|gate| (gate.rule, verdict(gate))).collect();
+        record
+    }
+}
+
+fn of_attempt(record: &mut AuditRecord, pending: &PendingTransition, attempt: u32) {
+    record.status = Some(pending.to);
+    record.transaction_id = Some(pending.id);
+    record.cause = Some(pending.cause);
+    record.generation = pending.generation;
+    record.blind = pending.blind;
+    record.attempts = Some(attempt);
+}
+
+pub(super) fn of_outcome(line: &mut AuditRecord, record: &TransitionRecord) {
+    line.status = Some(record.to);
+    line.transaction_id = Some(record.id);
+    line.phase = Some(Phase::Outcome);
+    line.outcome = Some(AuditOutcome::Transition(record.outcome));
+    line.cause = Some(record.cause);
+    line.generation = record.generation;
+    line.latency_ms = Some(record.latency_ms);
+    line.blind = record.blind;
+}
+
+fn verdict(gate: &Gate) -> String {
+    match &gate.verdict {
+        Verdict::Open => "open".to_owned(),
+        Verdict::Closed(obstacle) => format!("closed: {}", obstacle.reason),
+        Verdict::Unknown => "unknown".to_owned(),
+    }
+}
+
+fn base_record(
+    ctx: &Context,
+    object: &DialerCampaignState,
+    event: AuditEvent,
+    seen: Observed,
+) -> AuditRecord {
+    let namespace = object.namespace().unwrap_or_default();
+    let tenant = object.spec.tenant_ref.name.clone();
+    AuditRecord {
+        timestamp: clock::now().wall,
+        event,
+        host: ctx.registry.host(&namespace, &tenant),
+        namespace,
+        name: object.name_any(),
+        generation: object.metadata.generation.unwrap_or_default(),
+        tenant,
+        campaign_id: object.spec.campaign_id.clone(),
+        status: None,
+        resume_mode: Some(object.spec.resume_mode.to_string().to_lowercase()),
+        transaction_id: None,
+        phase: None,
+        outcome: None,
+        cause: None,
+        attempts: None,
+        latency_ms: None,
+        blind: false,
+        seen,
+        reason: None,
+        message: None,
+        compliance_check: BTreeMap::new(),
+        zone_database: rules::zones::version(),
+        operator_version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+pub(super) fn supervision_ended(ctx: &Context, work: &Work, ending: Ending) -> AuditRecord {
+    let mut record = base_record(ctx, &work.object, AuditEvent::SupervisionEnded, work.campaign.known());
+    record.outcome = Some(AuditOutcome::Supervision(ending));
+    record
+}
+
+/// Puts on record that a declaration is gone.
+pub async fn ended(ctx: Arc<Context>, desk: Arc<Desk>) {
+    let mut work = desk.work.lock().await;
+    if std::mem::replace(&mut work.ended, true) {
+        return;
+    }
+    // It was held back by no finalizer of ours: a transition may still be under way.
+    if let Some(Note::Ended(record)) = work.campaign.end(Outcome::Unknown, clock::now()) {
+        ctx.metrics.transition_ended(&record);
+        let seen = work.campaign.known();
+        let mut line = base_record(&ctx, &work.object, AuditEvent::StateTransition, seen);
+        of_outcome(&mut line, &record);
+        let _ = ctx.audit.write(&line);
+    }
+    let spec = &work.object.spec;
+    // Its claim is gone with it; whether it had lost it is what was last told.
+    let stalled = work.campaign.status.condition(conditions::STALLED);
+    let lost = stalled.is_some_and(|c| c.reason == Reason::DuplicateClaim.as_str());
+    let ending = if spec.deletion_policy == DeletionPolicy::Retain || spec.mode == Mode::Observe || lost {
+        Ending::Retained
+    } else if work.campaign.known_closed() || work.campaign.is_missing() {
+        Ending::Paused
+    } else {
+        Ending::LeftRunning
+    };
+    let _ = ctx.audit.write(&supervision_ended(&ctx, &work, ending));
+}
