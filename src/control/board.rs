@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use rules::calendar::{Calendar, NoCalendar};
 use rules::campaign::Campaign;
-use rules::decide::{Meta, Window};
+use rules::inputs::{Meta, Window};
 use rules::kinds::{DialerCampaignState, FINALIZER, HOLD, RECONCILE, RELEASE};
 use rules::trouble::{Now, Series};
 use serde_json::Value;

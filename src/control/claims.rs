@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
-use rules::decide::Claim;
+use rules::inputs::Claim;
 
 /// What has come of a declaration's first reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,10 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use rules::decide::{Claim, Decision, Tenant, Wants};
+use rules::decide::Decision;
+use rules::inputs::{Claim, Tenant};
 use rules::kinds::{DeletionPolicy, Mode, Outcome};
+use rules::wants::Wants;
 
 use super::board::meta_of;
 use super::lines::supervision_ended;

@@ -8,9 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use rules::campaign::{Judge, Note};
-use rules::decide::{BLIND_AFTER, Decision, Inputs, Meta, Site as SiteView, Step, Tenant, Wants, decide};
+use rules::decide::{BLIND_AFTER, Decision, Step, decide};
+use rules::inputs::{Inputs, Meta, Site as SiteView, Tenant};
 use rules::kinds::{DialerCampaignState, Observed};
 use rules::trouble::{Now, Trouble};
+use rules::wants::Wants;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 use rules::campaign::Note;
-use rules::decide::{Decision, Wants};
+use rules::decide::Decision;
 use rules::kinds::Outcome;
 use rules::reasons::conditions;
 use rules::report::{refusal, report};
 use rules::trouble::Trouble;
+use rules::wants::Wants;
 use serde_json::json;
 use tracing::{debug, info, warn};
 

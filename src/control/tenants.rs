@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::controller::{self, Action, ReconcileRequest};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
-use rules::decide::Tenant;
+use rules::inputs::Tenant;
 use rules::kinds::{CXoneTenant, TenantStatus, stamp};
 use rules::reasons::{Reason, conditions};
 use serde_json::json;

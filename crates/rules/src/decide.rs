@@ -5,15 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::calendar::{NoCalendar, WindowView};
-use crate::campaign::Campaign;
 use crate::gates::{self, Gate, Row};
-use crate::kinds::{
-    Cause, DeclaredState, DeletionPolicy, DialerCampaignStateSpec, Effective, Observed, PauseExpiry, Target,
-};
+use crate::inputs::Inputs;
+use crate::kinds::{Cause, Effective, Observed, Target};
 use crate::reasons::Reason;
 use crate::step;
-use crate::trouble::Now;
+use crate::wants::{Wants, wants};
 
 /// Every object is decided anew at least that often: timers miss clock steps and machine sleep.
 pub const DECIDE_EVERY: Duration = Duration::from_secs(15);
@@ -27,135 +24,6 @@ pub const BLIND_AFTER: Duration = Duration::from_secs(3);
 pub const BLIND_AFTER_FAILURES: u32 = 2;
 /// Seen running where it may not for that long without a confirmed close is a violation.
 pub const VIOLATION_AFTER: Duration = Duration::from_secs(10);
-
-/// Everything that a decision is made of.
-#[derive(Clone, Copy, Debug)]
-pub struct Inputs<'a> {
-    /// The declaration.
-    pub spec: &'a DialerCampaignStateSpec,
-    /// What matters of its metadata.
-    pub meta: &'a Meta,
-    /// What the operator knows besides.
-    pub site: &'a Site,
-    /// The dialing window.
-    pub window: &'a Window,
-    /// What is known of the campaign.
-    pub campaign: &'a Campaign,
-    /// Both clocks.
-    pub now: Now,
-}
-
-/// What matters of an object's metadata.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Meta {
-    /// `metadata.generation`.
-    pub generation: i64,
-    /// The hold annotation's value.
-    pub hold: Option<String>,
-    /// The release annotation's value.
-    pub release: Option<String>,
-    /// The reconcile annotation's value.
-    pub reconcile: Option<String>,
-    /// Whether the object is being deleted.
-    pub deleting: bool,
-    /// Whether our finalizer stands.
-    pub finalizer: bool,
-}
-
-/// What the operator knows besides the campaign.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Site {
-    /// The tenant.
-    pub tenant: Tenant,
-    /// Who owns the campaign.
-    pub claim: Claim,
-    /// Whether every declaration has been listed.
-    pub listed: bool,
-    /// Whether the audit log can be written.
-    pub audit_writable: bool,
-    /// The tenant's timeout for one request.
-    pub timeout: Duration,
-    /// Until when (monotonic) the tenant's starts and reads are held.
-    pub hold: Option<Duration>,
-}
-
-/// The campaign's tenant, as far as it matters to a decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tenant {
-    /// Requests can be sent.
-    Usable,
-    /// The object is gone, its client is still at hand: enough for a close.
-    Gone,
-    /// There is no such object.
-    NotFound,
-    /// Its host is not on the list.
-    NotAllowed,
-}
-
-impl Tenant {
-    /// Whether requests can be sent.
-    pub(crate) fn can_be_reached(self) -> bool {
-        matches!(self, Self::Usable | Self::Gone)
-    }
-}
-
-/// Who owns the campaign, among the declarations of the same one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// This declaration.
-    Held,
-    /// Not known yet: an older one is being examined.
-    Pending,
-    /// Another one; named only where it is in the same namespace.
-    Lost {
-        /// Its name.
-        winner: Option<String>,
-    },
-}
-
-/// The dialing window, or why there is none.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Window {
-    /// It can't be asked: closed.
-    None(NoCalendar),
-    /// It was asked at this instant.
-    Known {
-        /// What it said.
-        view: WindowView,
-        /// The rule in words.
-        rule: String,
-    },
-}
-
-impl Window {
-    /// When it closes, where it is open.
-    pub fn next_close(&self) -> Option<Timestamp> {
-        match self {
-            Self::Known { view, .. } if view.open => view.next_close,
-            _ => None,
-        }
-    }
-
-    pub(crate) fn next_edge(&self) -> Option<Timestamp> {
-        match self {
-            Self::Known { view, .. } => view.next_edge(),
-            Self::None(_) => None,
-        }
-    }
-}
-
-/// What the declaration wants, gates aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wants {
-    /// That it runs.
-    Running(Cause),
-    /// That it does not.
-    Closed(Target, Cause),
-    /// That it stays paused after a timed pause.
-    Expired,
-    /// Nothing: suspended, or deleted with `Retain`.
-    Leave,
-}
 
 /// The one next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,28 +111,6 @@ pub fn decide(inputs: &Inputs<'_>) -> Decision {
     decision.step = step::step(inputs, &decision);
     decision.wake_in = step::wake_in(inputs, &decision);
     decision
-}
-
-fn wants(i: &Inputs<'_>) -> Wants {
-    if i.meta.deleting {
-        return match i.spec.deletion_policy {
-            DeletionPolicy::Pause if i.meta.finalizer => Wants::Closed(Target::Paused, Cause::Deleted),
-            _ => Wants::Leave,
-        };
-    }
-    let over = i.campaign.status.pause.as_ref().is_some_and(|pause| pause.until.0 <= i.now.wall);
-    match (i.spec.state, i.spec.suspend) {
-        (_, true) => Wants::Leave,
-        (DeclaredState::Stopped, _) => Wants::Closed(Target::Stopped, Cause::Declared),
-        (DeclaredState::Paused, _) if over && i.spec.pause_expiry == PauseExpiry::Hold => Wants::Expired,
-        (DeclaredState::Paused, _) if over => Wants::Running(start_cause(i, Cause::PauseOver)),
-        (DeclaredState::Paused, _) => Wants::Closed(Target::Paused, Cause::Declared),
-        (DeclaredState::Running, _) => Wants::Running(start_cause(i, Cause::Declared)),
-    }
-}
-
-fn start_cause(i: &Inputs<'_>, otherwise: Cause) -> Cause {
-    if i.campaign.status.external_pause.is_some() { Cause::Revert } else { otherwise }
 }
 
 /// The close that the table of "may run" demands: the declaration's own, or that of the first closed gate.

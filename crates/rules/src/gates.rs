@@ -3,9 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::calendar::NoCalendar;
-use crate::decide::{Claim, Inputs, Tenant, Wants, Window};
+use crate::inputs::{Claim, Inputs, Tenant, Window};
 use crate::kinds::{Cause, Observed, OnExternalPause, ResumeMode};
 use crate::reasons::Reason;
+use crate::wants::Wants;
 
 /// How far the platform's clock may be from ours.
 pub const MAX_SKEW: SignedDuration = SignedDuration::from_secs(30);

@@ -6,12 +6,14 @@ use jiff::Timestamp;
 
 use crate::campaign::LOOKS_AFTER_A_WRITE;
 use crate::decide::{
-    BLIND_AFTER, BLIND_AFTER_FAILURES, Claim, DECIDE_EVERY, Decision, GUARD_EVERY, Inputs, LOOK_BEFORE_CLOSE,
-    Step, VIOLATION_AFTER, Wants, holds_a_start,
+    BLIND_AFTER, BLIND_AFTER_FAILURES, DECIDE_EVERY, Decision, GUARD_EVERY, LOOK_BEFORE_CLOSE, Step,
+    VIOLATION_AFTER, holds_a_start,
 };
 use crate::gates::{Row, Verdict};
+use crate::inputs::{Claim, Inputs};
 use crate::kinds::{Cause, Mode, Observed, Target};
 use crate::trouble::{Now, Trouble};
+use crate::wants::Wants;
 
 pub(crate) fn step(i: &Inputs<'_>, d: &Decision) -> Step {
     if !i.site.tenant.can_be_reached() || matches!(i.site.claim, Claim::Lost { .. }) {

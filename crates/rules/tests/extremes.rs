@@ -10,13 +10,15 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, RngSeed};
 use rules::campaign::{Campaign, Judge, transition};
-use rules::decide::{Decision, Inputs, Meta, Site, Step, Wants, decide};
+use rules::decide::{Decision, Step, decide};
+use rules::inputs::{Inputs, Meta, Site};
 use rules::kinds::{
     CampaignStatus, Cause, DeclaredState, DialerCampaignStateSpec, Observed, Outcome, PauseStatus, Target,
     stamp,
 };
 use rules::report::report;
 use rules::trouble::{Now, Trouble};
+use rules::wants::Wants;
 use std::time::Duration;
 use uuid::Uuid;
 

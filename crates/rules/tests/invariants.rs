@@ -15,7 +15,8 @@ use common::{Sim, Snapshot, secs, window_at};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, RngSeed};
-use rules::decide::{Inputs, Step, decide};
+use rules::decide::{Step, decide};
+use rules::inputs::Inputs;
 use rules::kinds::{Day, Outcome};
 use std::collections::HashMap;
 

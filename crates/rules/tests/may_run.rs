@@ -7,7 +7,8 @@ mod common;
 
 use common::world::What;
 use common::{NOON, Sim, at, office, window};
-use rules::decide::{Claim, Step, Tenant};
+use rules::decide::Step;
+use rules::inputs::{Claim, Tenant};
 use rules::kinds::{
     Cause, Day, DeclaredState, DeletionPolicy, Effective, Instant, Mode, Observed, ResumeMode, Target,
 };

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::decide::{Decision, Wants};
+use crate::decide::Decision;
 use crate::kinds::{CampaignStatus, DialerCampaignStateSpec, Observed, Outcome, Target, TransitionRecord};
 use crate::report;
 use crate::trouble::{Now, Series, Trouble};
+use crate::wants::Wants;
 
 /// After a write, a read looks whether it came about after that many seconds.
 pub const LOOKS_AFTER_A_WRITE: [u64; 7] = [0, 1, 2, 5, 10, 20, 30];

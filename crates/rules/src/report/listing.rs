@@ -3,8 +3,9 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{Standing, hold, state_reason};
-use crate::decide::{Decision, Inputs, Window};
+use crate::decide::Decision;
 use crate::gates::{Gate, Row};
+use crate::inputs::{Inputs, Window};
 use crate::kinds::{DeclaredState, Effective, Observed, stamp};
 use crate::reasons::{Reason, conditions};
 

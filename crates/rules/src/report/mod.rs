@@ -5,13 +5,15 @@ mod standing;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::decide::{Decision, Inputs, Wants, Window, holds_a_start};
+use crate::decide::{Decision, holds_a_start};
 use crate::gates::{Gate, Obstacle, Row};
+use crate::inputs::{Inputs, Window};
 use crate::kinds::{
     CampaignStatus, Cause, Effective, NextTransition, Observed, PauseExpiry, Target, WindowStatus, stamp,
     stamp_up,
 };
 use crate::reasons::{Reason, conditions};
+use crate::wants::Wants;
 
 /// How a campaign stands, in the terms of kstatus.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,13 +1,15 @@
 //! How a campaign stands, and in which words.
 
 use super::{Standing, hold, state_reason};
-use crate::decide::{Claim, Decision, Inputs, Tenant, VIOLATION_AFTER, Wants};
+use crate::decide::{Decision, VIOLATION_AFTER};
 use crate::gates::{Gate, Row};
+use crate::inputs::{Claim, Inputs, Tenant};
 use crate::kinds::{
     DeclaredState, DialerCampaignStateSpec, Effective, Mode, Observed, PauseExpiry, ResumeMode, Target,
 };
 use crate::reasons::Reason;
 use crate::trouble::Trouble;
+use crate::wants::Wants;
 
 pub(super) fn standing(i: &Inputs<'_>, d: &Decision) -> Standing {
     // What another declaration owns is not ours to accuse; a tenant that is gone excuses nothing.

@@ -1,7 +1,7 @@
 //! Random worlds.
 
 use proptest::prelude::*;
-use rules::decide::{Claim, Site, Tenant};
+use rules::inputs::{Claim, Site, Tenant};
 use rules::kinds::{
     ComplianceWindow, Day, DeclaredState, DialerCampaignStateSpec, Mode, Observed, OnExternalPause,
     PauseExpiry, ResumeMode,

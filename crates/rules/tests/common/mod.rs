@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rules::calendar::Calendar;
-use rules::decide::{Claim, Site, Tenant, Window};
+use rules::inputs::{Claim, Site, Tenant, Window};
 use rules::kinds::{
     ClosesAt, ComplianceWindow, Day, DeclaredState, DialerCampaignStateSpec, Hours, OpensAt, Zone,
 };

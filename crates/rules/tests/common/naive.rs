@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rules::decide::{Claim, Meta, Site, Tenant};
+use rules::inputs::{Claim, Meta, Site, Tenant};
 use rules::kinds::{
     DeclaredState, DialerCampaignStateSpec, Hours, Mode, Observed, OnExternalPause, PauseExpiry, ResumeMode,
     Target,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rules::campaign::{Campaign, Judge, Note, transition};
-use rules::decide::{Decision, Inputs, Meta, Site, Step, Wants, decide};
+use rules::decide::{Decision, Step, decide};
 use rules::gates::Row;
+use rules::inputs::{Inputs, Meta, Site};
 use rules::kinds::{
     CampaignStatus, Cause, DeclaredState, DialerCampaignStateSpec, Observed, Outcome, Target,
     TransitionRecord,
@@ -13,6 +14,7 @@ use rules::kinds::{
 use rules::reasons::Reason;
 use rules::report::report;
 use rules::trouble::{Now, Trouble};
+use rules::wants::Wants;
 use uuid::Uuid;
 
 use super::world::World;
