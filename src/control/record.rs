@@ -184,25 +184,27 @@ impl Pass<'_> {
                 self.push_event(warning, &reason, action, &message, &id.to_string());
             }
             Note::PausedByAnother(observed) => {
-                self.external(&format!("{observed} by someone else in CXone"), "ExternalPause", decision);
+                let message = format!("{observed} by someone else in CXone").to_lowercase();
+                self.external(false, &message, "ExternalPause", decision);
             }
-            Note::StartedByAnother => {
-                self.external(
-                    "started by someone else in CXone: the external pause is over",
-                    "ExternalStart",
-                    decision,
-                );
+            Note::StartedByAnother { allowed: true } => {
+                let message = "started by someone else in CXone: the external pause is over";
+                self.external(false, message, "ExternalStart", decision);
+            }
+            Note::StartedByAnother { allowed: false } => {
+                let message = "started by someone else in CXone although it may not run";
+                self.external(true, message, "ExternalStart", decision);
             }
         }
     }
 
-    fn external(&mut self, message: &str, reason: &str, decision: &Decision) {
+    fn external(&mut self, warning: bool, message: &str, reason: &str, decision: &Decision) {
         let (namespace, name) = self.names();
         info!(namespace, name, detail = message, "somebody else changed the campaign");
         let mut record = self.audit_record(AuditEvent::ExternalChange, decision);
         record.message = Some(message.to_owned());
         let _ = self.ctx.audit.write(&record);
-        self.push_event(false, reason, "Observe", message, &record.timestamp.to_string());
+        self.push_event(warning, reason, "Observe", message, &record.timestamp.to_string());
     }
 
     /// Queues an event; `key` makes its name, so that telling twice is telling once.

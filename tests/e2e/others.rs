@@ -67,11 +67,13 @@ async fn what_another_starts_outside_the_hours_is_paused_again_and_is_no_violati
     };
     assert_eq!(events.iter().filter(|e| told(e)).count(), 1, "{events:#?}");
     assert!(!has(&events, "Warning", "Violation"), "{events:#?}");
+    assert!(has(&events, "Warning", "ExternalStart"), "that somebody else started it is said: {events:#?}");
     let lines = stage.audit("c-1");
     let phases: Vec<_> =
         lines.iter().filter(|l| l["transactionId"] == id.as_str()).map(|l| &l["phase"]).collect();
     assert_eq!(phases, ["intent", "outcome"]);
     assert!(lines.iter().any(|l| l["phase"] == "intent" && l["seen"] == "Running"), "{lines:#?}");
+    assert_eq!(lines.iter().filter(|l| l["event"] == "EXTERNAL_CHANGE").count(), 1, "{lines:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,7 +61,7 @@ fn an_external_pause_ends_by_a_new_release_by_another_state_or_by_a_start_in_cxo
     let mut sim = paused_by_another(OnExternalPause::Respect);
     sim.hand(O::Running);
     sim.run(100);
-    assert_eq!(sim.notes.last(), Some(&Note::StartedByAnother));
+    assert_eq!(sim.notes.last(), Some(&Note::StartedByAnother { allowed: true }));
     assert_eq!((sim.world.puts(0.0), sim.ready()), (vec![], "True Running".into()));
 }
 
@@ -101,7 +101,7 @@ fn a_revert_starts_it_again_and_is_nobody_elses_start() {
     sim.run(10);
     assert_eq!(sim.world.targets(0.0), [Target::Running]);
     assert_eq!(sim.ended()[0].cause, Cause::Revert);
-    assert!(!sim.notes.contains(&Note::StartedByAnother), "{:?}", sim.notes);
+    assert!(!sim.notes.iter().any(|n| matches!(n, Note::StartedByAnother { .. })), "{:?}", sim.notes);
     assert_eq!(sim.campaign.status.external_pause, None);
 }
 

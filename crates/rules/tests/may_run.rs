@@ -7,6 +7,7 @@ mod common;
 
 use common::world::What;
 use common::{NOON, Sim, at, office, window};
+use rules::campaign::Note;
 use rules::decide::Step;
 use rules::inputs::{Claim, Tenant};
 use rules::kinds::{
@@ -159,6 +160,8 @@ fn what_another_starts_outside_the_hours_is_closed_within_half_a_minute() {
     assert_eq!(puts.len(), 1);
     assert!(puts[0].0 - since <= 31.0, "{puts:?} {since}");
     assert!(!sim.blamed());
+    let told = sim.notes.iter().filter(|n| **n == Note::StartedByAnother { allowed: false }).count();
+    assert_eq!(told, 1, "{:?}", sim.notes);
 }
 
 #[test]

@@ -150,8 +150,11 @@ pub enum Note {
     Ended(TransitionRecord),
     /// Somebody else paused it.
     PausedByAnother(Observed),
-    /// Somebody else started it where it may run.
-    StartedByAnother,
+    /// Somebody else started it.
+    StartedByAnother {
+        /// Whether it may run; it is closed otherwise.
+        allowed: bool,
+    },
 }
 
 impl Campaign {
@@ -228,21 +231,24 @@ impl Campaign {
         let ran = self.ran.is_some_and(|last| !self.may_still_close(last, judge.timeout));
         let unasked =
             ran && self.status.pending_transition.is_none() && !(self.unread && (self.gap || !judge.may_run));
+        let before = self.status.observed;
         self.reads.reset();
         self.pass.state = Some(observed);
         self.seen = Some(Seen { observed, at: now });
         self.start_unseen = false;
         self.status.observed = Some(observed);
 
-        let starting = self.starting();
+        let (starting, late) = (self.starting(), self.may_still_start(now, judge.timeout));
         let mut notes: Vec<Note> = self.settle(observed, now, judge, jitter).into_iter().collect();
         if self.status.pending_transition.is_none() && !self.may_still_close(now, judge.timeout) {
             self.sent = None;
         }
         if observed == Observed::Running {
             self.reopened = true;
-            if judge.may_run && self.status.external_pause.take().is_some() && !starting {
-                notes.push(Note::StartedByAnother);
+            let ends_pause = judge.may_run && self.status.external_pause.take().is_some();
+            let against = judge.closing && before.is_some_and(Observed::is_closed) && !late;
+            if (ends_pause || against) && !starting {
+                notes.push(Note::StartedByAnother { allowed: !judge.closing });
             }
         }
         self.ran = (observed == Observed::Running).then_some(now);

@@ -150,6 +150,15 @@ impl Campaign {
         self.end(Outcome::NotApplied, now)
     }
 
+    /// Whether a start of ours that was given up may still take effect, so that it is not somebody else's.
+    pub(super) fn may_still_start(&self, at: Now, timeout: Duration) -> bool {
+        self.status.last_transition.as_ref().is_some_and(|last| {
+            !last.to.is_close()
+                && last.outcome != Outcome::Applied
+                && at.wall.duration_since(last.ended_at.0) < doubt(timeout)
+        })
+    }
+
     /// Whether a close of ours that was given up may still take effect, so that a pause is not somebody else's.
     pub(super) fn may_still_close(&self, at: Now, timeout: Duration) -> bool {
         self.status.last_transition.as_ref().is_some_and(|last| {
