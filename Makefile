@@ -7,6 +7,8 @@ SHELL := bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dialer-operator
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DENY_VERSION := 0.20.2
+# Most tests wait for servers, not for the processor.
+export RUST_TEST_THREADS ?= 8
 DENY := $(CACHE)/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
 .PHONY: help demo test check cluster-tools generate
