@@ -49,11 +49,12 @@ pub struct RunArgs {
     /// What is logged: error, warn, info, debug or trace, or a filter such as `info,dialer_operator=debug`.
     #[arg(long, env = "DIALER_LOG_LEVEL", value_name = "FILTER", default_value = "info")]
     pub log_level: String,
-    /// A host besides *.my.cxone.com that tenants may name: HOST[:PORT] by https, http://HOST[:PORT] by plain http. Repeatable.
+    /// A host besides *.my.cxone.com that tenants may name: HOST[:PORT] by https, http://HOST[:PORT] by plain http.
+    /// Repeatable, or separated by commas.
     #[arg(long, env = "DIALER_ALLOW_ENDPOINT", value_name = "HOST[:PORT]", value_delimiter = ',')]
     pub allow_endpoint: Vec<AllowEntry>,
     /// Reach CXone through this proxy. The environment's proxy variables are never used.
-    #[arg(long, env = "DIALER_PROXY", value_name = "URL")]
+    #[arg(long, env = "DIALER_PROXY", hide_env_values = true, value_name = "URL")]
     pub proxy: Option<Url>,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use cxone::AllowList;
 use kube::Config;
 use tokio::signal::unix::{SignalKind, signal};
@@ -88,9 +88,10 @@ async fn operate(args: RunArgs) -> Result<()> {
 }
 
 async fn connect() -> Result<kube::Client> {
-    let mut config = Config::infer()
-        .await
-        .context("no cluster: set KUBECONFIG, or run in a pod with a service account")?;
+    // The causes are left out: a kubeconfig that can't be parsed is quoted in them, its token included.
+    let mut config = Config::infer().await.map_err(|_| {
+        anyhow!("no cluster: neither a kubeconfig (KUBECONFIG, ~/.kube/config) that can be read nor a pod's service account")
+    })?;
     // The queue retries; a hidden retry of minutes inside a call would hold a pass.
     config.default_retry = false;
     kube::Client::try_from(config).context("the cluster's address or credentials can't be used")

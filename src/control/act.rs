@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::pass::Pass;
 use super::record::TRY_SOON;
-use super::tenants::Site;
+use super::tenants::TenantClient;
 use crate::clock;
 
 /// Less than [`rules::campaign::CLOSE_EVERY`], which two tries of a close are at most apart, with time to read in between.
@@ -32,7 +32,7 @@ impl Pass<'_> {
         let _ = self.audit_intent(&pending, attempt, decision);
         self.work.campaign.sending(clock::now());
         let answer = send_close(site, self.campaign_id().to_owned(), self.on_the_wire(&pending)).await;
-        let failed = answer.err().map(|error| self.told("a close did not get through", &error));
+        let failed = answer.err().map(|error| self.told("a close did not get through", &error, None));
         self.work.campaign.close_sent(failed, clock::now(), clock::jitter());
         if let Some(trouble) = failed {
             self.audit_failure(&pending, attempt, trouble, decision);
@@ -58,7 +58,7 @@ impl Pass<'_> {
         self.work.campaign.start_sent(clock::now());
         let answer = site.client.request(self.campaign_id(), &self.on_the_wire(&pending), Lane::Open).await;
         if let Err(error) = answer {
-            let trouble = self.told("a start did not get through", &error);
+            let trouble = self.told("a start did not get through", &error, self.work.campaign.starts.last);
             self.audit_failure(&pending, 1, trouble, decision);
             if !error.may_have_been_applied() {
                 self.start_refused(trouble, decision);
@@ -111,7 +111,11 @@ impl Pass<'_> {
 
 /// Sends a close and waits for its answer, but no longer than the next try may wait: a try that hangs goes on beside it, since
 /// hanging up might call it back on its way.
-async fn send_close(site: Arc<Site>, campaign: String, transition: Transition) -> Result<(), cxone::Trouble> {
+async fn send_close(
+    site: Arc<TenantClient>,
+    campaign: String,
+    transition: Transition,
+) -> Result<(), cxone::Trouble> {
     let sent = tokio::spawn(async move { site.client.request(&campaign, &transition, Lane::Close).await });
     match tokio::time::timeout(CLOSE_PATIENCE, sent).await {
         Ok(Ok(answer)) => answer.map(|_| ()),

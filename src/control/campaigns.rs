@@ -13,7 +13,7 @@ use tracing::debug;
 use super::claims::{Claimant, Examined};
 use super::context::Context;
 use super::pass::Pass;
-use super::{lines, undecodable};
+use super::{audit_lines, undecodable};
 use crate::clock;
 use crate::kubernetes::{Change, Declaration, TenantObject};
 
@@ -78,7 +78,7 @@ fn take_in(
                 }
                 if let Some(desk) = left {
                     ctx.claims.leave(&object.namespace().unwrap_or_default(), &object.name_any());
-                    tokio::spawn(lines::ended(ctx.clone(), desk));
+                    tokio::spawn(audit_lines::ended(ctx.clone(), desk));
                 }
                 ctx.claims.enter(&object.spec.campaign_id, claimant(object));
                 ctx.metrics.campaigns.set(i64::try_from(ctx.board.len()).unwrap_or(i64::MAX));
@@ -89,7 +89,7 @@ fn take_in(
             let namespace = reference.namespace.unwrap_or_default();
             if let Some(desk) = ctx.board.clear(&namespace, &reference.name) {
                 let tenant = desk.tenant.clone();
-                tokio::spawn(lines::ended(ctx.clone(), desk));
+                tokio::spawn(audit_lines::ended(ctx.clone(), desk));
                 let _ = tenants.send(ObjectRef::new(&tenant).within(&namespace));
             }
             ctx.wake_all(&ctx.claims.leave(&namespace, &reference.name));

@@ -1,4 +1,4 @@
-//! Who owns a campaign that several declarations name: the oldest with one good read.
+//! Who owns a campaign that several declarations name: the oldest that can be driven.
 //!
 //! While an older declaration has not been examined, a younger one of the same campaign waits and writes nothing: after a
 //! restart the loser must not act before the winner has been looked at.
@@ -16,7 +16,7 @@ pub enum Examined {
     No,
     /// One was good.
     Good,
-    /// They can't be good without a hand.
+    /// The newest can't be good without a hand.
     Bad,
 }
 
@@ -73,8 +73,7 @@ impl Claims {
         let mut all = self.lock();
         let Some(rivals) = all.get_mut(campaign_id) else { return Vec::new() };
         let Some(own) = rivals.iter_mut().find(|c| c.uid == uid) else { return Vec::new() };
-        // One good read is enough for good.
-        if own.examined == result || own.examined == Examined::Good {
+        if own.examined == result {
             return Vec::new();
         }
         own.examined = result;
@@ -162,6 +161,18 @@ mod tests {
         claims.examined("c-1", "old", Examined::Good);
         assert_eq!(view(&claims, "old"), Claim::Held);
         assert_eq!(view(&claims, "young"), Claim::Lost { winner: Some("name-old".into()) });
+    }
+
+    #[test]
+    fn an_owner_that_can_not_be_driven_any_more_gives_way_until_it_can_again() {
+        let claims = two("a");
+        claims.examined("c-1", "old", Examined::Good);
+        assert_eq!(claims.examined("c-1", "old", Examined::Bad).len(), 1, "the rival hears of it");
+        assert_eq!(view(&claims, "young"), Claim::Held);
+        claims.examined("c-1", "young", Examined::Good);
+        assert_eq!(view(&claims, "old"), Claim::Pending);
+        claims.examined("c-1", "old", Examined::Good);
+        assert!(matches!(view(&claims, "young"), Claim::Lost { .. }));
     }
 
     #[test]

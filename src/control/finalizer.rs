@@ -8,8 +8,8 @@ use rules::inputs::{Claim, Tenant};
 use rules::kinds::{DeletionPolicy, Mode, Outcome};
 use rules::wants::Wants;
 
+use super::audit_lines::supervision_ended;
 use super::board::meta_of;
-use super::lines::supervision_ended;
 use super::pass::Pass;
 use super::record::{PATIENCE, TRY_SOON, patience};
 use crate::audit::Ending;

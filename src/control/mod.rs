@@ -1,12 +1,17 @@
 //! The loop: observe, decide, act, record.
+//!
+//! A change of a declaration reaches `campaigns`, which notes it at the declaration's desk on the `board` (what this process
+//! knows of it) and asks for a pass. A `pass` takes the one next step that the core decides (`act` for the two writes to CXone)
+//! until nothing is left to do now, keeps our `finalizer`, and is put on record (`record`, `audit_lines`). `tenants` keeps a client
+//! for each tenant; `claims` knows who owns a campaign that several declarations name.
 
 mod act;
+mod audit_lines;
 mod board;
 mod campaigns;
 mod claims;
 mod context;
 mod finalizer;
-mod lines;
 mod pass;
 mod record;
 mod tenants;

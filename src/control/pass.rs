@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use rules::campaign::{Judge, Note};
 use rules::decide::{BLIND_AFTER, Decision, Step, decide};
-use rules::inputs::{Inputs, Meta, Site as SiteView, Tenant};
+use rules::inputs::{Inputs, Meta, Site, Tenant};
 use rules::kinds::{DialerCampaignState, Observed};
 use rules::trouble::{Now, Trouble};
 use rules::wants::Wants;
@@ -19,7 +19,7 @@ use tracing::{debug, warn};
 use super::board::{Call, Desk, Work, meta_of};
 use super::claims::Examined;
 use super::context::Context;
-use super::tenants::Site;
+use super::tenants::TenantClient;
 use crate::clock;
 use crate::kubernetes::Declaration;
 
@@ -37,7 +37,7 @@ pub struct Pass<'a> {
     pub(super) work: &'a mut Work,
     pub(super) meta: Meta,
     pub(super) tenant: Tenant,
-    pub(super) site: Option<Arc<Site>>,
+    pub(super) site: Option<Arc<TenantClient>>,
     /// When the read under way was sent (monotonic).
     looking_since: Option<Duration>,
     call: watch::Receiver<Call>,
@@ -131,8 +131,8 @@ impl<'a> Pass<'a> {
         })
     }
 
-    fn site_view(&self) -> SiteView {
-        SiteView {
+    fn site_view(&self) -> Site {
+        Site {
             tenant: self.tenant,
             claim: self.ctx.claim(&self.work.object),
             listed: self.ctx.readiness.all_listed(),
@@ -172,7 +172,9 @@ impl<'a> Pass<'a> {
                 let answer = tokio::time::timeout(patience, read).await;
                 self.looking_since = None;
                 match answer {
-                    Ok(answer) => answer.map_err(|error| self.told("the state can't be read", &error)),
+                    Ok(answer) => answer.map_err(|error| {
+                        self.told("the state can't be read", &error, self.work.campaign.reads.last)
+                    }),
                     Err(_) => Err(Trouble::Interrupted),
                 }
             }
@@ -221,18 +223,20 @@ impl<'a> Pass<'a> {
                 self.work.campaign.counted(reading.value.active_calls, cap, now, every.min(RECOUNT_EVERY));
             }
             Err(error) => {
-                let trouble = self.told("the statistics can't be read", &error);
+                let trouble =
+                    self.told("the statistics can't be read", &error, self.work.campaign.counts.last);
                 self.work.campaign.counts.failed(trouble, begun.mono, now, clock::jitter());
             }
         }
     }
 
-    /// Logs a trouble once and gives it as decisions take it.
-    pub(super) fn told(&self, what: &str, error: &cxone::Trouble) -> Trouble {
+    /// Logs a trouble, loudly where it is not the one that was met `before`, and gives it as decisions take it.
+    pub(super) fn told(&self, what: &str, error: &cxone::Trouble, before: Option<Trouble>) -> Trouble {
         let object = &self.work.object;
         let namespace = object.namespace().unwrap_or_default();
         let (name, campaign) = (object.name_any(), self.campaign_id());
-        if matches!(error, cxone::Trouble::NotNow(_)) {
+        let known = before == Some(trouble(error));
+        if known || matches!(error, cxone::Trouble::NotNow(_)) {
             debug!(namespace, name, campaign, %error, "{what}");
         } else {
             warn!(namespace, name, campaign, %error, "{what}");

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 use rules::campaign::Note;
 use rules::decide::Decision;
-use rules::kinds::Outcome;
+use rules::kinds::{Observed, Outcome, Target};
 use rules::reasons::conditions;
 use rules::report::{refusal, report};
 use rules::trouble::Trouble;
@@ -15,7 +15,7 @@ use rules::wants::Wants;
 use serde_json::json;
 use tracing::{debug, info, warn};
 
-use super::lines::of_outcome;
+use super::audit_lines::of_outcome;
 use super::pass::Pass;
 use crate::audit::AuditEvent;
 use crate::clock;
@@ -57,6 +57,7 @@ impl Pass<'_> {
         if refusal(&new) != refusal(&old)
             && let Some((reason, message)) = refusal(&new)
             && !matches!(decision.wants, Wants::Closed(..))
+            && self.work.campaign.known() != Observed::Running
         {
             self.tell_refusal(reason, message, decision);
         }
@@ -72,6 +73,7 @@ impl Pass<'_> {
         let (namespace, name) = self.names();
         info!(namespace, name, reason, detail = message, "a start is wanted and held back");
         let mut record = self.audit_record(AuditEvent::TransitionBlocked, decision);
+        record.status = Some(Target::Running);
         record.reason = Some(reason.to_owned());
         record.message = Some(message.to_owned());
         let _ = self.ctx.audit.write(&record);

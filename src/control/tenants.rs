@@ -29,7 +29,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A tenant that can be reached.
-pub struct Site {
+pub struct TenantClient {
     pub client: CxoneClient,
     pub secret: Arc<SecretSource>,
     /// `host:port`
@@ -46,7 +46,7 @@ struct BuiltFrom {
 }
 
 enum Slot {
-    Known { site: Arc<Site>, gone: bool },
+    Known { site: Arc<TenantClient>, gone: bool },
     Refused { host: Option<String>, why: String },
 }
 
@@ -65,7 +65,7 @@ impl Registry {
     }
 
     /// The tenant as a decision takes it, and its client where there is one.
-    pub fn lookup(&self, namespace: &str, name: &str) -> (Tenant, Option<Arc<Site>>) {
+    pub fn lookup(&self, namespace: &str, name: &str) -> (Tenant, Option<Arc<TenantClient>>) {
         match self.lock().get(&(namespace.to_owned(), name.to_owned())) {
             Some(Slot::Known { site, gone: false }) => (Tenant::Usable, Some(site.clone())),
             Some(Slot::Known { site, gone: true }) => (Tenant::Gone, Some(site.clone())),
@@ -145,7 +145,7 @@ impl Registry {
         };
         match CxoneClient::new(config, secret.clone()) {
             Ok(client) => Slot::Known {
-                site: Arc::new(Site { client, secret, host, timeout, built_from }),
+                site: Arc::new(TenantClient { client, secret, host, timeout, built_from }),
                 gone: false,
             },
             Err(error) => Slot::Refused { host: Some(host), why: error.to_string() },
@@ -254,7 +254,7 @@ fn next_check(ready: bool) -> Duration {
     every.mul_f64(1.0 - 0.1 * clock::jitter())
 }
 
-async fn check(ctx: &Context, site: &Site, namespace: &str, name: &str) -> (Reason, String) {
+async fn check(ctx: &Context, site: &TenantClient, namespace: &str, name: &str) -> (Reason, String) {
     match site.secret.refresh().await {
         Ok(true) => {
             site.client.credentials_changed();

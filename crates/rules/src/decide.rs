@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::gates::{self, Gate, Row};
 use crate::inputs::Inputs;
 use crate::kinds::{Cause, Effective, Observed, Target};
@@ -70,8 +68,6 @@ pub struct Decision {
     pub step: Step,
     /// How long until the next look at these inputs, if nothing else happens.
     pub wake_in: Duration,
-    /// When the hours end (lead taken off): a pass under way is cut short then.
-    pub cut_at: Option<Timestamp>,
 }
 
 impl Decision {
@@ -98,16 +94,8 @@ pub fn decide(inputs: &Inputs<'_>) -> Decision {
     let closing = closing(wants, &gates);
     let satisfied = satisfied(inputs, wants, closing);
     let effective = effective(inputs, wants, &gates, closing);
-    let mut decision = Decision {
-        wants,
-        effective,
-        closing,
-        satisfied,
-        step: Step::Rest,
-        wake_in: Duration::ZERO,
-        cut_at: inputs.window.next_close(),
-        gates,
-    };
+    let mut decision =
+        Decision { wants, effective, closing, satisfied, step: Step::Rest, wake_in: Duration::ZERO, gates };
     decision.step = step::step(inputs, &decision);
     decision.wake_in = step::wake_in(inputs, &decision);
     decision

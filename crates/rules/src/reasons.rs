@@ -1,4 +1,4 @@
-//! Every reason that a condition, an event or an audit record can give, with what a person can do about it.
+//! Every reason that a condition can give, with what a person can do about it.
 
 use std::fmt;
 
@@ -120,7 +120,7 @@ reasons! {
     /// The object can't be decoded; the operator leaves its campaign alone.
     Undecodable => "Apply the object anew with a manifest that the current CRD accepts.";
 
-    /// The tenant can be reached with its credentials.
+    /// CXone has accepted the tenant's credentials.
     TenantReady => "Nothing.";
     /// The tenant's host does not answer, or answers 5xx.
     Unreachable => "Check the host, the network and CXone's status page.";

@@ -13,8 +13,6 @@ pub use tenant::*;
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-/// API group of the kinds.
-pub const GROUP: &str = "dialer.cxone-operator.io";
 /// Annotation: present = the campaign may not run; its value is the reason that is shown. Never set by the operator.
 pub const HOLD: &str = "dialer.cxone-operator.io/hold";
 /// Annotation: a new value ends an external pause.

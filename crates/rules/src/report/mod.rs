@@ -54,12 +54,19 @@ pub fn working_since(status: &CampaignStatus, generation: i64) -> Option<Timesta
     (condition.observed_generation == Some(generation)).then_some(since)
 }
 
+/// Reasons for which a start waits because a fact can't be had.
+const NOT_KNOWN: [Reason; 4] =
+    [Reason::StateUnreadable, Reason::StatsUnreadable, Reason::Unavailable, Reason::RateLimited];
+
 /// What keeps a wanted start from happening, as status tells it: reason and message.
 pub fn refusal(status: &CampaignStatus) -> Option<(&str, &str)> {
     let held = status.condition(conditions::HELD).filter(|c| c.status == "True");
     let calls = status.condition(conditions::CALL_VOLUME_OK).filter(|c| c.status == "False");
     let stalled = status.condition(conditions::STALLED);
-    held.or(calls).or(stalled).map(|c| (c.reason.as_str(), c.message.as_str()))
+    let unknown = status
+        .condition(conditions::RECONCILING)
+        .filter(|c| NOT_KNOWN.iter().any(|r| r.as_str() == c.reason));
+    held.or(calls).or(stalled).or(unknown).map(|c| (c.reason.as_str(), c.message.as_str()))
 }
 
 fn with_deadline(i: &Inputs<'_>, standing: Standing) -> (Standing, Option<Timestamp>) {

@@ -144,7 +144,8 @@ impl Sim {
                     decision: decision.clone(),
                 });
             }
-            let edge = decision.cut_at.map(|at| self.world.mono + self.now().until(at));
+            let closes = window_at(&self.spec, self.now().wall).next_close();
+            let edge = closes.map(|at| self.world.mono + self.now().until(at));
             let cut = self.until.min(edge.unwrap_or(Duration::MAX));
             match decision.step {
                 Step::Rest => {
