@@ -1,25 +1,37 @@
 //! The audit record: append-only JSON lines on standard output, and in a file where one is given.
 //!
-//! A line is flushed before the PUT that it announces. Where the file can't be written starts are held, and closes go on with
-//! their lines on standard output alone.
+//! A line is flushed before the PUT that it announces, as far as that may wait for it. Each of the two places has a thread and a
+//! queue of its own: whoever tells a line waits for neither. The file is the record where one is given, standard output
+//! otherwise: while it can't be written, or not soon, starts are held and closes go on.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rules::kinds::{Cause, Observed, Outcome, Target};
 use serde::Serialize;
-use tracing::{error, info};
+use tokio::sync::oneshot;
+use tracing::{error, info, warn};
+use tracing_appender::non_blocking::NonBlocking;
 use uuid::Uuid;
 
-/// After a failure, starts are held that long before the file is tried again.
+/// After a failure a place is tried again with every new line, and after that long without one.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
-/// Lines that are kept for a file that can't be written; beyond that the oldest stand on standard error alone.
+/// Lines that are kept for a place that can't be written; beyond that the oldest are given up.
 const MAX_OWED: usize = 1000;
+/// Lines that wait for a place that is slow; beyond that they are lost.
+const MAX_WAITING: usize = 4096;
+/// A write that takes longer holds starts.
+const STALLED_AFTER: Duration = Duration::from_secs(1);
+/// How long opening the file may hold up the start of the process.
+const OPENED_WITHIN: Duration = Duration::from_secs(2);
 
 /// What an audit line tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -115,100 +127,285 @@ pub enum Ending {
 
 /// Where audit lines go.
 pub struct Audit {
-    path: Option<PathBuf>,
-    file: Mutex<LogFile>,
-}
-
-#[derive(Default)]
-struct LogFile {
-    open: Option<File>,
-    /// Lines that could not be written yet, oldest first: they follow as soon as they can.
-    owed: VecDeque<Vec<u8>>,
-    tried: Option<Instant>,
-    torn: bool,
+    /// The file where one is given, standard output otherwise.
+    record: Place,
+    /// Standard output, beside a file.
+    copy: Option<Place>,
+    /// Both get the lines in one order.
+    order: Mutex<()>,
 }
 
 impl Audit {
-    /// Opens the file, where one is given.
+    /// Opens the file, where one is given. Lines that can't be written go to `echo` too.
     ///
     /// # Errors
-    /// Where it can't be opened for appending.
-    pub fn open(path: Option<PathBuf>) -> io::Result<Self> {
-        let open = path.as_ref().map(append_to).transpose()?;
-        Ok(Self { path, file: Mutex::new(LogFile { open, ..LogFile::default() }) })
+    /// Where it can't be opened for appending. One that does not answer is waited for beside all else: starts are held.
+    pub fn open(path: Option<PathBuf>, echo: NonBlocking) -> io::Result<Self> {
+        let (record, copy) = match path {
+            Some(path) => {
+                let file = Place::start("the audit log", "audit", move || append_to(&path), Some(echo))?;
+                (file, Some(Place::start("standard output", "audit-copy", standard_output, None)?))
+            }
+            None => (Place::start("standard output", "audit", standard_output, Some(echo))?, None),
+        };
+        Ok(Self { record, copy, order: Mutex::new(()) })
     }
 
-    /// Whether a start may rely on its line being written. Tries, now and then, what could not be written.
+    /// Whether a start may rely on its line being written.
     pub fn is_writable(&self) -> bool {
-        let mut file = self.lock();
-        let due = file.tried.is_none_or(|at| at.elapsed() >= TRY_AGAIN_AFTER);
-        file.owed.is_empty() || (due && self.settle(&mut file).is_ok())
+        !self.record.state.failing.load(Ordering::Acquire) && !self.record.state.is_stalled()
     }
 
-    /// Writes one line and flushes it.
+    /// Queues a line. What can't be written yet follows as soon as it can.
+    pub fn tell(&self, record: &AuditRecord) {
+        match line_of(record) {
+            Ok(line) => self.queue(line, None),
+            Err(error) => error!(%error, "an audit line can't be put in words"),
+        }
+    }
+
+    /// Queues a line and waits until it is written and flushed, at most `patience`; not at all for a place that is stalled.
     ///
     /// # Errors
-    /// Where the file can't be written; the line then stands on standard output, and on standard error too, and follows in the
-    /// file when that can be written again.
-    pub fn write(&self, record: &AuditRecord) -> io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
-        let mut file = self.lock();
-        if self.path.is_some() {
-            let _ = print(&line);
+    /// Where it is not: it then stands on standard error too, and follows like any other.
+    pub async fn announce(&self, record: &AuditRecord, patience: Duration) -> io::Result<()> {
+        let line = line_of(record)?;
+        let (written, is_written) = oneshot::channel();
+        self.queue(line.clone(), Some(written));
+        self.record.until(is_written, line, patience).await
+    }
+
+    /// Waits until everything queued is dealt with, at most `patience`.
+    pub async fn flush(&self, patience: Duration) {
+        let waiting = || self.places().any(|place| place.state.waiting.load(Ordering::Acquire) > 0);
+        let done = async {
+            while waiting() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if tokio::time::timeout(patience, done).await.is_err() {
+            error!("audit lines could not be written within {patience:?}: the last ones are lost");
         }
-        let first = file.owed.is_empty();
-        file.owed.push_back(line.clone());
-        let settled = self.settle(&mut file);
-        if let Err(error) = &settled {
-            if first {
-                error!(%error, "the audit log can't be written: starts are held, closes go on");
+    }
+
+    fn queue(&self, line: Vec<u8>, written: Option<oneshot::Sender<io::Result<()>>>) {
+        // Nothing waits under this lock: it is held for two pushes.
+        let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(copy) = &self.copy {
+            copy.queue(line.clone(), None);
+        }
+        self.record.queue(line, written);
+    }
+
+    fn places(&self) -> impl Iterator<Item = &Place> {
+        std::iter::once(&self.record).chain(&self.copy)
+    }
+}
+
+fn line_of(record: &AuditRecord) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(record)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// One place that lines go to, as those see it who tell them.
+struct Place {
+    name: &'static str,
+    lines: SyncSender<Line>,
+    state: Arc<State>,
+    echo: Option<NonBlocking>,
+}
+
+struct Line {
+    bytes: Vec<u8>,
+    written: Option<oneshot::Sender<io::Result<()>>>,
+}
+
+/// What the thread of a place lets others know.
+struct State {
+    origin: Instant,
+    /// Lines that are queued or under way.
+    waiting: AtomicUsize,
+    /// When the write under way began, in milliseconds after `origin` and at least 1; 0 where there is none.
+    busy_since: AtomicU64,
+    /// The last write failed.
+    failing: AtomicBool,
+    /// Lines that found the queue full.
+    lost: AtomicU64,
+}
+
+impl Place {
+    fn start(
+        name: &'static str,
+        thread: &str,
+        open: impl Fn() -> io::Result<File> + Send + 'static,
+        echo: Option<NonBlocking>,
+    ) -> io::Result<Self> {
+        let state = Arc::new(State {
+            origin: Instant::now(),
+            waiting: AtomicUsize::new(0),
+            busy_since: AtomicU64::new(0),
+            failing: AtomicBool::new(false),
+            lost: AtomicU64::new(0),
+        });
+        let (lines, queue) = sync_channel(MAX_WAITING);
+        let (opened, is_opened) = sync_channel(1);
+        let writer = Writer {
+            name,
+            open: Box::new(open),
+            file: None,
+            owed: VecDeque::new(),
+            torn: false,
+            state: state.clone(),
+            echo: echo.clone(),
+        };
+        std::thread::Builder::new().name(thread.to_owned()).spawn(move || writer.run(&queue, &opened))?;
+        match is_opened.recv_timeout(OPENED_WITHIN) {
+            Ok(opened) => opened?,
+            Err(_) => error!("{name} does not answer: starts are held, closes go on"),
+        }
+        Ok(Self { name, lines, state, echo })
+    }
+
+    fn queue(&self, bytes: Vec<u8>, written: Option<oneshot::Sender<io::Result<()>>>) {
+        self.state.waiting.fetch_add(1, Ordering::AcqRel);
+        let Err(refused) = self.lines.try_send(Line { bytes, written }) else { return };
+        self.state.waiting.fetch_sub(1, Ordering::AcqRel);
+        if self.state.lost.fetch_add(1, Ordering::AcqRel) == 0 {
+            error!("{} takes no more audit lines: they are lost to it until it answers", self.name);
+        }
+        let (std::sync::mpsc::TrySendError::Full(line) | std::sync::mpsc::TrySendError::Disconnected(line)) =
+            refused;
+        tell_echo(&self.echo, &line.bytes);
+    }
+
+    async fn until(
+        &self,
+        is_written: oneshot::Receiver<io::Result<()>>,
+        line: Vec<u8>,
+        patience: Duration,
+    ) -> io::Result<()> {
+        let patience = if self.state.is_stalled() { Duration::ZERO } else { patience };
+        match tokio::time::timeout(patience, is_written).await {
+            Ok(Ok(written)) => written,
+            Ok(Err(_)) => Err(io::Error::new(io::ErrorKind::QuotaExceeded, "too many lines wait")),
+            Err(_) => {
+                tell_echo(&self.echo, &line);
+                Err(io::ErrorKind::TimedOut.into())
             }
-            let _ = io::stderr().write_all(&line);
-            if file.owed.len() > MAX_OWED {
-                file.owed.pop_front();
+        }
+    }
+}
+
+impl State {
+    fn is_stalled(&self) -> bool {
+        let since = self.busy_since.load(Ordering::Acquire);
+        let long = since > 0 && self.now() > since + STALLED_AFTER.as_millis() as u64;
+        long || self.waiting.load(Ordering::Acquire) >= MAX_WAITING
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+    }
+}
+
+/// The thread of a place: nobody else touches what it writes to.
+struct Writer {
+    name: &'static str,
+    open: Box<dyn Fn() -> io::Result<File> + Send>,
+    file: Option<File>,
+    /// Lines that could not be written yet, oldest first: they follow as soon as they can.
+    owed: VecDeque<Vec<u8>>,
+    torn: bool,
+    state: Arc<State>,
+    echo: Option<NonBlocking>,
+}
+
+impl Writer {
+    fn run(mut self, queue: &Receiver<Line>, opened: &SyncSender<io::Result<()>>) {
+        let _ = opened.send(self.settle());
+        loop {
+            let failing = self.state.failing.load(Ordering::Acquire);
+            let next = if failing {
+                queue.recv_timeout(TRY_AGAIN_AFTER)
+            } else {
+                queue.recv().map_err(RecvTimeoutError::from)
+            };
+            match next {
+                Ok(line) => self.write(line),
+                Err(RecvTimeoutError::Timeout) => drop(self.settle()),
+                Err(RecvTimeoutError::Disconnected) => return,
             }
-        } else if !first {
-            info!("the audit log can be written again");
+        }
+    }
+
+    fn write(&mut self, line: Line) {
+        self.owed.push_back(line.bytes);
+        let settled = self.settle();
+        if settled.is_err() {
+            if let Some(line) = self.owed.back() {
+                tell_echo(&self.echo, line);
+            }
+            if self.owed.len() > MAX_OWED {
+                self.owed.pop_front();
+            }
+        }
+        if let Some(written) = line.written {
+            let _ = written.send(settled);
+        }
+        if self.state.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let lost = self.state.lost.swap(0, Ordering::AcqRel);
+            if lost > 0 {
+                warn!(lost, "{} keeps up again; audit lines are missing in it", self.name);
+            }
+        }
+    }
+
+    /// Writes what is owed. The first that fails stays the first.
+    fn settle(&mut self) -> io::Result<()> {
+        let settled = self.write_owed();
+        self.state.busy_since.store(0, Ordering::Release);
+        let failed = self.state.failing.swap(settled.is_err(), Ordering::AcqRel);
+        match &settled {
+            Err(error) if !failed => error!(%error, "audit lines can't be written to {}", self.name),
+            Ok(()) if failed => info!("audit lines can be written to {} again", self.name),
+            _ => {}
         }
         settled
     }
 
-    fn settle(&self, file: &mut LogFile) -> io::Result<()> {
-        file.tried = Some(Instant::now());
-        while let Some(line) = file.owed.pop_front() {
-            let written = match &self.path {
-                Some(path) => file.append(path, &line),
-                None => print(&line),
-            };
+    fn write_owed(&mut self) -> io::Result<()> {
+        self.state.busy_since.store(self.state.now(), Ordering::Release);
+        if self.file.is_none() {
+            self.file = Some((self.open)()?);
+        }
+        while let Some(line) = self.owed.front() {
+            let Some(file) = &mut self.file else { break };
+            self.state.busy_since.store(self.state.now(), Ordering::Release);
+            let written = append(file, line, self.torn);
+            self.torn = written.is_err();
             if written.is_err() {
-                file.owed.push_front(line);
+                self.file = None;
                 return written;
             }
+            self.owed.pop_front();
         }
         Ok(())
     }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, LogFile> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl LogFile {
-    fn append(&mut self, path: &PathBuf, line: &[u8]) -> io::Result<()> {
-        if self.open.is_none() {
-            self.open = Some(append_to(path)?);
-        }
-        let Some(file) = &mut self.open else { return Ok(()) };
-        // The end of a line that was written in part; a new file has none.
-        let torn = self.torn && file.metadata()?.len() > 0;
-        let separated = if torn { file.write_all(b"\n") } else { Ok(()) };
-        let result = separated.and_then(|()| file.write_all(line)).and_then(|()| file.flush());
-        self.torn = result.is_err();
-        if result.is_err() {
-            self.open = None;
-        }
-        result
+fn append(file: &mut File, line: &[u8], torn: bool) -> io::Result<()> {
+    // The end of a line that was written in part; a new file has none.
+    if torn && file.metadata().is_ok_and(|meta| !meta.is_file() || meta.len() > 0) {
+        file.write_all(b"\n")?;
+    }
+    file.write_all(line)?;
+    file.flush()
+}
+
+fn tell_echo(echo: &Option<NonBlocking>, line: &[u8]) {
+    if let Some(echo) = echo {
+        let _ = echo.clone().write_all(line);
     }
 }
 
@@ -216,8 +413,7 @@ fn append_to(path: &PathBuf) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-fn print(line: &[u8]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(line)?;
-    out.flush()
+/// Without the buffer and the lock that Rust puts around it.
+fn standard_output() -> io::Result<File> {
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use anyhow::anyhow;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cxone::AllowEntry;
+use cxone::{AllowEntry, AllowList};
 use url::Url;
 
 /// Keeps NICE CXone outbound campaigns in the state that Kubernetes objects declare.
@@ -36,13 +38,13 @@ Examples:
 pub struct RunArgs {
     /// Watch this namespace alone (default: all).
     #[arg(long, env = "DIALER_WATCH_NAMESPACE", value_name = "NAMESPACE")]
-    pub watch_namespace: Option<String>,
+    pub watch_namespace: Option<OrEmpty<String>>,
     /// Where /livez, /readyz and /metrics are served.
     #[arg(long, env = "DIALER_ADMIN_ADDR", value_name = "HOST:PORT", default_value = "127.0.0.1:8081")]
     pub admin_addr: SocketAddr,
     /// Append the audit record to this file too. Starts are held while it can't be written.
     #[arg(long, env = "DIALER_AUDIT_LOG", value_name = "FILE")]
-    pub audit_log: Option<PathBuf>,
+    pub audit_log: Option<OrEmpty<PathBuf>>,
     /// How logs look.
     #[arg(long, env = "DIALER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -52,10 +54,51 @@ pub struct RunArgs {
     /// A host besides *.my.cxone.com that tenants may name: HOST[:PORT] by https, http://HOST[:PORT] by plain http.
     /// Repeatable, or separated by commas.
     #[arg(long, env = "DIALER_ALLOW_ENDPOINT", value_name = "HOST[:PORT]", value_delimiter = ',')]
-    pub allow_endpoint: Vec<AllowEntry>,
+    pub allow_endpoint: Vec<OrEmpty<AllowEntry>>,
     /// Reach CXone through this proxy. The environment's proxy variables are never used.
     #[arg(long, env = "DIALER_PROXY", hide_env_values = true, value_name = "URL")]
-    pub proxy: Option<Url>,
+    pub proxy: Option<String>,
+}
+
+impl RunArgs {
+    /// The one namespace to watch.
+    pub fn watch_namespace(&self) -> Option<&str> {
+        self.watch_namespace.as_ref()?.0.as_deref()
+    }
+
+    /// The file of the audit record.
+    pub fn audit_log(&self) -> Option<PathBuf> {
+        self.audit_log.as_ref()?.0.clone()
+    }
+
+    /// The hosts that tenants may name.
+    pub fn allow_list(&self) -> AllowList {
+        AllowList::new(self.allow_endpoint.iter().filter_map(|entry| entry.0.clone()).collect())
+    }
+
+    /// The proxy's address.
+    ///
+    /// # Errors
+    /// Where it is none; the text is not repeated, since it may hold a password.
+    pub fn proxy(&self) -> anyhow::Result<Option<Url>> {
+        let given = self.proxy.as_deref().filter(|text| !text.is_empty());
+        given
+            .map(Url::parse)
+            .transpose()
+            .map_err(|error| anyhow!("--proxy is not a URL such as http://proxy.example:3128: {error}"))
+    }
+}
+
+/// A value that may be given as nothing: manifests set empty environment variables to mean none.
+#[derive(Clone, Debug)]
+pub struct OrEmpty<T>(pub Option<T>);
+
+impl<T: FromStr> FromStr for OrEmpty<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        if text.is_empty() { Ok(Self(None)) } else { text.parse().map(|value| Self(Some(value))) }
+    }
 }
 
 #[derive(Args)]

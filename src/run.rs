@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use cxone::AllowList;
 use kube::Config;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -42,10 +41,10 @@ async fn operate(args: RunArgs) -> Result<()> {
     let readiness = Arc::new(Readiness::default());
     let (metrics, registry) = Metrics::new();
     let listener = admin::bind(args.admin_addr).await?;
-    let audit = Audit::open(args.audit_log.clone()).with_context(|| {
-        format!("--audit-log {} can't be written", args.audit_log.clone().unwrap_or_default().display())
+    let audit = Audit::open(args.audit_log()).with_context(|| {
+        format!("--audit-log {} can't be written", args.audit_log().unwrap_or_default().display())
     })?;
-    let namespace = args.watch_namespace.as_deref();
+    let namespace = args.watch_namespace();
     let (declarations, campaign_changes) = kubernetes::declarations(client.clone(), namespace);
     let (tenants, tenant_changes) = kubernetes::tenants(client.clone(), namespace);
     let (wake, asked) = mpsc::unbounded_channel();
@@ -55,7 +54,7 @@ async fn operate(args: RunArgs) -> Result<()> {
         audit,
         metrics,
         readiness: readiness.clone(),
-        registry: Registry::new(client, AllowList::new(args.allow_endpoint.clone()), args.proxy.clone()),
+        registry: Registry::new(client, args.allow_list(), args.proxy()?),
         claims: Default::default(),
         board: Default::default(),
         declarations,
@@ -101,7 +100,7 @@ fn tell_start(args: &RunArgs, admin: std::net::SocketAddr) {
     info!(
         version = env!("CARGO_PKG_VERSION"),
         zone_database = rules::zones::version(),
-        namespace = args.watch_namespace.as_deref().unwrap_or("(all)"),
+        namespace = args.watch_namespace().unwrap_or("(all)"),
         %admin,
         "dialer-operator starts"
     );

@@ -55,7 +55,7 @@ impl Pass<'_> {
         }
         // From here on it may have been sent, whatever cuts this pass short.
         self.work.campaign.sending(clock::now());
-        self.work.campaign.start_sent(clock::now());
+        self.work.campaign.start_sent(clock::now(), site.timeout);
         let answer = site.client.request(self.campaign_id(), &self.on_the_wire(&pending), Lane::Open).await;
         if let Err(error) = answer {
             let trouble = self.told("a start did not get through", &error, self.work.campaign.starts.last);

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use rules::calendar::{Calendar, NoCalendar};
 use rules::campaign::Campaign;
@@ -27,6 +28,7 @@ pub struct Desk {
     uid: String,
     /// The tenant that the declaration refers to; it can't change.
     pub tenant: String,
+    newest: Mutex<DialerCampaignState>,
     /// What of the declaration a pass depends on. A change cuts the pass short.
     pub call: watch::Sender<Call>,
     /// Held while a close is in flight: it is never cut.
@@ -58,6 +60,10 @@ pub struct Work {
     pub events: VecDeque<NewEvent>,
     /// The end of the supervision is on record.
     pub ended: bool,
+    /// The generation of which it was told that it can't be decoded.
+    pub undecodable: Option<i64>,
+    /// The host that the campaign was last looked for at.
+    pub host: Option<String>,
     outlook: Option<Outlook>,
 }
 
@@ -77,6 +83,7 @@ impl Board {
         let key = key_of(object);
         let call = Call::of(object);
         if let Some(desk) = desks.get(&key).filter(|desk| Some(&desk.uid) == object.uid().as_ref()) {
+            desk.take_in(object);
             desk.call.send_if_modified(|old| {
                 let differs = *old != call;
                 if differs {
@@ -89,22 +96,30 @@ impl Board {
         let desk = Desk {
             uid: object.uid().unwrap_or_default(),
             tenant: object.spec.tenant_ref.name.clone(),
+            newest: Mutex::new(object.clone()),
             call: watch::Sender::new(call),
             shield: tokio::sync::Mutex::default(),
             work: tokio::sync::Mutex::new(Work::new(object.clone(), now)),
             forgive: AtomicBool::new(false),
         };
-        desks.insert(key, Arc::new(desk))
-    }
-
-    /// The desk of this object, if it is still the one of that name.
-    pub fn desk(&self, object: &DialerCampaignState) -> Option<Arc<Desk>> {
-        self.lock().get(&key_of(object)).filter(|desk| Some(&desk.uid) == object.uid().as_ref()).cloned()
+        let left = desks.insert(key, Arc::new(desk));
+        if let Some(old) = &left {
+            old.leave();
+        }
+        left
     }
 
     /// Takes the desk of a declaration that is gone.
     pub fn clear(&self, namespace: &str, name: &str) -> Option<Arc<Desk>> {
-        self.lock().remove(&(namespace.to_owned(), name.to_owned()))
+        let desk = self.lock().remove(&(namespace.to_owned(), name.to_owned()))?;
+        desk.leave();
+        Some(desk)
+    }
+
+    /// The desk of the object with this metadata, whatever the object has become.
+    pub fn desk_of(&self, meta: &ObjectMeta) -> Option<Arc<Desk>> {
+        let key = (meta.namespace.clone()?, meta.name.clone()?);
+        self.lock().get(&key).filter(|desk| Some(&desk.uid) == meta.uid.as_ref()).cloned()
     }
 
     /// What failed on this desk is tried again at once.
@@ -125,6 +140,20 @@ impl Board {
 }
 
 impl Desk {
+    /// The newest version of the object that the watch has brought.
+    pub fn newest(&self) -> DialerCampaignState {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take_in(&self, object: &DialerCampaignState) {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = object.clone();
+    }
+
+    /// Its object is gone: a pass under way ends, so that it holds up no other object of that name.
+    fn leave(&self) {
+        self.call.send_modify(|call| call.uid = None);
+    }
+
     /// Whether failures are to be forgotten; asked once.
     pub fn take_forgiveness(&self) -> bool {
         self.forgive.swap(false, Ordering::AcqRel)
@@ -151,6 +180,8 @@ impl Work {
             unanswered: Vec::new(),
             events: VecDeque::new(),
             ended: false,
+            undecodable: None,
+            host: None,
             outlook: None,
         }
     }
@@ -199,6 +230,12 @@ impl Work {
                     resumed.status.remember(record.clone());
                 }
             }
+            // What has ended here does not open again.
+            let open = resumed.status.pending_transition.as_ref().map(|pending| pending.id);
+            if resumed.status.history.iter().any(|record| Some(record.id) == open) {
+                resumed.status.pending_transition = None;
+                resumed.sent = None;
+            }
             self.campaign = resumed;
             self.written = theirs;
         }
@@ -211,13 +248,18 @@ impl Work {
         let valid =
             self.outlook.take().filter(|o| o.generation == generation && o.from <= now && now < o.until);
         let outlook = valid.unwrap_or_else(|| {
-            let window = match Calendar::new(self.object.spec.compliance_window.as_ref()) {
-                Ok(calendar) => Window::Known { view: calendar.view(now), rule: calendar.rule().to_owned() },
-                Err(why) => Window::None(why),
-            };
+            // A search of 400 days can take its time: the other tasks of this thread go elsewhere meanwhile.
+            let window = tokio::task::block_in_place(|| look_ahead(&self.object, now));
             Outlook { generation, from: now, until: valid_until(&window, now), window }
         });
         &self.outlook.insert(outlook).window
+    }
+}
+
+fn look_ahead(object: &DialerCampaignState, now: Timestamp) -> Window {
+    match Calendar::new(object.spec.compliance_window.as_ref()) {
+        Ok(calendar) => Window::Known { view: calendar.view(now), rule: calendar.rule().to_owned() },
+        Err(why) => Window::None(why),
     }
 }
 

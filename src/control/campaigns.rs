@@ -121,15 +121,16 @@ fn claimant(object: &rules::kinds::DialerCampaignState) -> Claimant {
 async fn reconcile(declaration: Arc<Declaration>, ctx: Arc<Context>) -> Result<Action, Fatal> {
     let object = match &declaration.0 {
         Ok(object) => object,
-        Err(invalid) => return Ok(undecodable::undecodable(&ctx, invalid).await),
+        Err(invalid) => return Ok(undecodable::reconcile(&ctx, invalid).await),
     };
     // Without tenants nothing can be told of a campaign, not even that its tenant is missing. Their list wakes every campaign.
     // `Store::wait_until_ready` wakes only the last of several that wait: a pass that waited there could wait for ever.
     if !ctx.readiness.knows_tenants() {
         return Ok(Action::await_change());
     }
-    let Some(desk) = ctx.board.desk(object) else { return Ok(Action::await_change()) };
+    let Some(desk) = ctx.board.desk_of(&object.metadata) else { return Ok(Action::await_change()) };
     let mut work = desk.work.lock().await;
+    work.undecodable = None;
     let wake_in = Pass::begin(&ctx, &desk, &mut work).run().await;
     Ok(Action::requeue(wake_in))
 }

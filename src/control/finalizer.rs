@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rules::decide::Decision;
 use rules::inputs::{Claim, Tenant};
-use rules::kinds::{DeletionPolicy, Mode, Outcome};
+use rules::kinds::{DeletionPolicy, Mode, Observed, Outcome};
 use rules::wants::Wants;
 
 use super::audit_lines::supervision_ended;
@@ -43,11 +43,19 @@ impl Pass<'_> {
         let spec = &self.work.object.spec;
         let ours = spec.deletion_policy == DeletionPolicy::Pause
             && spec.mode == Mode::Enforce
-            && self.site.is_some()
             && !matches!(self.ctx.claim(&self.work.object), Claim::Lost { .. });
+        if self.site.is_none() {
+            // Nothing can be told of the campaign now: it stays as it is.
+            return self.meta.finalizer;
+        }
         let campaign = &self.work.campaign;
+        // Until this process has read, what the one before it read will do.
+        let closed = match campaign.seen {
+            Some(_) => campaign.known_closed(),
+            None => campaign.status.observed.is_some_and(Observed::is_closed),
+        };
         let closed_for_good = !matches!(decision.wants, Wants::Running(_))
-            && campaign.known().is_closed()
+            && closed
             && campaign.status.pending_transition.is_none()
             && campaign.status.pause.is_none();
         ours && !closed_for_good && !campaign.is_missing()

@@ -6,11 +6,10 @@ use std::time::Duration;
 use cxone::{CampaignStatus as Wire, Dialer, Lane, Reading};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
-use kube::runtime::reflector::ObjectRef;
 use rules::campaign::{Judge, Note};
 use rules::decide::{BLIND_AFTER, Decision, Step, decide};
 use rules::inputs::{Inputs, Meta, Site, Tenant};
-use rules::kinds::{DialerCampaignState, Observed};
+use rules::kinds::Observed;
 use rules::trouble::{Now, Trouble};
 use rules::wants::Wants;
 use tokio::sync::watch;
@@ -21,10 +20,11 @@ use super::claims::Examined;
 use super::context::Context;
 use super::tenants::TenantClient;
 use crate::clock;
-use crate::kubernetes::Declaration;
 
 /// A pass takes no more steps than that; it never needs that many.
 const MAX_STEPS: usize = 16;
+/// How often a pass under way looks at the wall clock for the end of the hours.
+const CLOCK_CHECK: Duration = Duration::from_secs(1);
 /// How soon calls that do not drain are counted again.
 const RECOUNT_EVERY: Duration = Duration::from_secs(30);
 /// Requests without a known tenant time out after that; only explanations use it.
@@ -41,6 +41,8 @@ pub struct Pass<'a> {
     /// When the read under way was sent (monotonic).
     looking_since: Option<Duration>,
     call: watch::Receiver<Call>,
+    /// Whether this pass may start anything.
+    starts: bool,
     /// Held from the first thing that this pass does on.
     deed: Option<watch::Receiver<()>>,
 }
@@ -50,14 +52,17 @@ impl<'a> Pass<'a> {
     pub fn begin(ctx: &'a Arc<Context>, desk: &'a Desk, work: &'a mut Work) -> Self {
         // Before the object is read: whatever changes after this cuts the pass short.
         let call = desk.call.subscribe();
-        if let Some(stored) = ctx.declarations.get(&reference(&work.object))
-            && let Ok(object) = &stored.0
-        {
-            work.take_in(object);
-        }
+        work.take_in(&desk.newest());
         let meta = meta_of(&work.object);
         let namespace = work.object.namespace().unwrap_or_default();
         let (tenant, site) = ctx.registry.lookup(&namespace, &work.object.spec.tenant_ref.name);
+        if let Some(site) = &site
+            && work.host.replace(site.host.clone()).is_some_and(|host| host != site.host)
+        {
+            // The same id at another host is another campaign.
+            work.campaign.moved();
+            ctx.examined(&work.object, Examined::No);
+        }
         work.campaign.begin_pass();
         work.campaign.declared(&work.object.spec, meta.generation, meta.release.as_deref());
         // Who asks for a look has a reason to: neither backoff nor an earlier verdict is in his way.
@@ -70,7 +75,19 @@ impl<'a> Pass<'a> {
         if site.is_none() {
             ctx.examined(&work.object, Examined::Bad);
         }
-        Self { ctx, desk, work, meta, tenant, site, looking_since: None, call, deed: None }
+        Self { ctx, desk, work, meta, tenant, site, looking_since: None, call, deed: None, starts: true }
+    }
+
+    /// Goes on closing what may not run, on the last version of the declaration that could be decoded. Starts nothing and
+    /// tells no status. Gives how long until the next pass.
+    pub async fn guard(mut self) -> Duration {
+        self.starts = false;
+        let cut = cut(self.call.clone(), self.work.window(Timestamp::now()).next_close(), &self.desk.shield);
+        tokio::select! {
+            biased;
+            () = cut => Duration::ZERO,
+            decision = self.observe_decide_act() => decision.wake_in,
+        }
     }
 
     /// Runs it, unless the hours end or the declaration changes meanwhile. Gives how long until the next one.
@@ -87,8 +104,10 @@ impl<'a> Pass<'a> {
 
     async fn work_through(&mut self) -> Duration {
         let decision = self.observe_decide_act().await;
+        let decided = tokio::time::Instant::now();
         let decision = self.keep_finalizer(decision).await;
-        self.record(&decision).await
+        // What was told took its time: the next step is not due any later for it.
+        self.record(&decision).await.saturating_sub(decided.elapsed())
     }
 
     async fn observe_decide_act(&mut self) -> Decision {
@@ -135,7 +154,7 @@ impl<'a> Pass<'a> {
         Site {
             tenant: self.tenant,
             claim: self.ctx.claim(&self.work.object),
-            listed: self.ctx.readiness.all_listed(),
+            listed: self.starts && self.ctx.readiness.all_listed(),
             audit_writable: self.ctx.audit.is_writable(),
             timeout: self.timeout(),
             hold: self.site.as_ref().and_then(|site| site.client.hold()).map(clock::mono),
@@ -211,7 +230,9 @@ impl<'a> Pass<'a> {
     async fn count(&mut self) {
         let Some(site) = self.site.clone() else { return };
         let begun = clock::now();
-        let answer = site.client.volume(self.campaign_id()).await;
+        // Many slow pages would make the state that was read before them an old fact.
+        let pages = tokio::time::timeout(site.timeout * 2, site.client.volume(self.campaign_id())).await;
+        let answer = pages.unwrap_or(Err(cxone::Trouble::Interrupted("the statistics took too long")));
         let now = clock::now();
         match answer {
             Ok(reading) => {
@@ -269,7 +290,12 @@ impl<'a> Pass<'a> {
 async fn cut(mut call: watch::Receiver<Call>, hours_end: Option<Timestamp>, shield: &tokio::sync::Mutex<()>) {
     let end = async {
         match hours_end {
-            Some(at) => tokio::time::sleep(clock::now().until(at)).await,
+            // In small steps: timers miss clock steps and machine sleep.
+            Some(at) => {
+                while clock::now().wall < at {
+                    tokio::time::sleep(clock::now().until(at).min(CLOCK_CHECK)).await;
+                }
+            }
             None => std::future::pending().await,
         }
     };
@@ -283,10 +309,6 @@ async fn cut(mut call: watch::Receiver<Call>, hours_end: Option<Timestamp>, shie
         }
     }
     let _in_flight = shield.lock().await;
-}
-
-fn reference(object: &DialerCampaignState) -> ObjectRef<Declaration> {
-    ObjectRef::new(&object.name_any()).within(&object.namespace().unwrap_or_default())
 }
 
 fn observed(wire: Wire) -> Observed {

@@ -54,7 +54,7 @@ impl Pass<'_> {
         let old = std::mem::replace(&mut self.work.campaign.status, status);
         self.work.campaign.working_since = since;
         let new = self.work.campaign.status.clone();
-        if refusal(&new) != refusal(&old)
+        if refusal(&new).map(|(reason, _)| reason) != refusal(&old).map(|(reason, _)| reason)
             && let Some((reason, message)) = refusal(&new)
             && !matches!(decision.wants, Wants::Closed(..))
             && self.work.campaign.known() != Observed::Running

@@ -1,5 +1,6 @@
-//! Objects that can't be decoded: said, and left alone.
+//! Objects that can't be decoded: said. Their campaigns are left alone, unless an earlier version said which one and when.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -13,16 +14,30 @@ use serde_json::json;
 use tracing::warn;
 
 use super::context::Context;
+use super::pass::Pass;
 use super::record::{PATIENCE, TRY_SOON, fingerprint};
 use crate::clock;
 use crate::kubernetes::{NewEvent, WriteError};
 
-/// Says on an object that can't be decoded that it can't; its campaign is left alone.
-pub async fn undecodable(ctx: &Context, invalid: &InvalidObject) -> Action {
+/// Says that an object can't be decoded. Where this process has known it before, its campaign is still closed as the last version
+/// that could be decoded demands; nothing is started.
+pub async fn reconcile(ctx: &Arc<Context>, invalid: &InvalidObject) -> Action {
+    let Some(desk) = ctx.board.desk_of(&invalid.metadata) else { return tell(ctx, invalid).await };
+    let mut work = desk.work.lock().await;
+    let wake_in = Pass::begin(ctx, &desk, &mut work).guard().await;
+    let generation = invalid.metadata.generation.unwrap_or_default();
+    if work.undecodable != Some(generation) {
+        tell(ctx, invalid).await;
+        work.undecodable = Some(generation);
+    }
+    Action::requeue(wake_in)
+}
+
+async fn tell(ctx: &Context, invalid: &InvalidObject) -> Action {
     let meta = &invalid.metadata;
     let message = format!("the object can't be decoded: {}", invalid.error);
     let message: String = message.chars().take(1024).collect();
-    warn!(namespace = meta.namespace, name = meta.name, detail = message, "left alone");
+    warn!(namespace = meta.namespace, name = meta.name, detail = message, "nothing is started for it");
     if meta.deletion_timestamp.is_some() && meta.finalizers.iter().flatten().any(|name| name == FINALIZER) {
         return release_undecodable(ctx, meta).await;
     }

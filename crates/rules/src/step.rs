@@ -70,6 +70,9 @@ fn start(i: &Inputs<'_>, d: &Decision, cause: Cause) -> Step {
     }
 }
 
+/// A start of ours that may still take effect, though it must not, is looked for that often.
+const START_DOUBT_EVERY: Duration = Duration::from_secs(5);
+
 /// When a start may be tried (monotonic): every step that it needs is out of its backoff.
 fn start_due(i: &Inputs<'_>) -> Duration {
     let c = i.campaign;
@@ -94,7 +97,11 @@ fn interval(i: &Inputs<'_>) -> Duration {
 /// asked for; and not before backoff, budget and hold allow it.
 fn planned_look(i: &Inputs<'_>, d: &Decision) -> Duration {
     let c = i.campaign;
-    let every = if d.closing.is_some() { interval(i).min(GUARD_EVERY) } else { interval(i) };
+    let every = match d.closing {
+        Some(_) if c.may_still_start(i.now) => START_DOUBT_EVERY,
+        Some(_) => interval(i).min(GUARD_EVERY),
+        None => interval(i),
+    };
     let asked = c.is_asked(i.meta.reconcile.as_deref());
     // What was seen before it had to be closed is no proof that it is: somebody else may have started it since.
     let proves = |last: &Now| d.closing.is_none() || c.demanded_since.is_some_and(|since| last.mono >= since);

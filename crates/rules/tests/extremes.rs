@@ -145,7 +145,7 @@ fn step(
             c.sending(now);
         }
         Act::CloseSent(trouble) => c.close_sent(trouble, now, 0.99),
-        Act::StartSent => c.start_sent(now),
+        Act::StartSent => c.start_sent(now, Duration::MAX),
         Act::Refused(trouble) => drop(c.start_refused(trouble, now, 0.5)),
         Act::Cut => c.look_was_cut(now.mono),
         Act::End => drop(c.end(Outcome::Unknown, now)),

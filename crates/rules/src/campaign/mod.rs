@@ -76,6 +76,8 @@ pub struct Campaign {
     pub demanded: Option<Target>,
     /// Since when a close has been demanded (monotonic).
     pub demanded_since: Option<Duration>,
+    /// Until when (monotonic) the newest start may still take effect, whatever has become of it.
+    pub start_doubt_until: Option<Duration>,
     /// What was read in this pass.
     pub pass: Pass,
 }
@@ -193,6 +195,18 @@ impl Campaign {
         self.reads.last == Some(Trouble::NotFound)
     }
 
+    /// The campaign's id now means another campaign, at another host: nothing that was read holds.
+    pub fn moved(&mut self) {
+        let status =
+            CampaignStatus { observed: None, external_pause: None, ..std::mem::take(&mut self.status) };
+        *self = Self {
+            status,
+            working_since: self.working_since,
+            deleting_since: self.deleting_since,
+            ..Self::default()
+        };
+    }
+
     /// A new run of the reconcile function: nothing has been read in it.
     pub fn begin_pass(&mut self) {
         self.pass = Pass::default();
@@ -238,13 +252,14 @@ impl Campaign {
         self.start_unseen = false;
         self.status.observed = Some(observed);
 
-        let (starting, late) = (self.starting(), self.may_still_start(now, judge.timeout));
+        let (starting, late) = (self.starting(), self.may_still_start(now));
         let mut notes: Vec<Note> = self.settle(observed, now, judge, jitter).into_iter().collect();
         if self.status.pending_transition.is_none() && !self.may_still_close(now, judge.timeout) {
             self.sent = None;
         }
         if observed == Observed::Running {
             self.reopened = true;
+            self.start_doubt_until = None;
             let ends_pause = judge.may_run && self.status.external_pause.take().is_some();
             let against = judge.closing && before.is_some_and(Observed::is_closed) && !late;
             if (ends_pause || against) && !starting {

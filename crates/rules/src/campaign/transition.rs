@@ -40,7 +40,8 @@ impl Campaign {
     }
 
     /// A start was accepted or its fate is open: only a read can tell.
-    pub fn start_sent(&mut self, now: Now) {
+    pub fn start_sent(&mut self, now: Now, timeout: Duration) {
+        self.start_doubt_until = Some(now.mono.saturating_add(timeout.saturating_mul(2)));
         if self.status.external_pause.is_some() {
             self.status.reverts.retain(|at| lately(at, now));
             self.status.reverts.push(stamp(now.wall));
@@ -55,6 +56,7 @@ impl Campaign {
     /// A start was refused, or never delivered.
     pub fn start_refused(&mut self, trouble: Trouble, now: Now, jitter: f64) -> Option<Note> {
         self.starts.failed(trouble, now.mono, now, jitter);
+        self.start_doubt_until = None;
         if self.sent.is_some_and(|sent| sent.revert) {
             // It undid nobody's pause.
             self.status.reverts.pop();
@@ -150,13 +152,9 @@ impl Campaign {
         self.end(Outcome::NotApplied, now)
     }
 
-    /// Whether a start of ours that was given up may still take effect, so that it is not somebody else's.
-    pub(super) fn may_still_start(&self, at: Now, timeout: Duration) -> bool {
-        self.status.last_transition.as_ref().is_some_and(|last| {
-            !last.to.is_close()
-                && last.outcome != Outcome::Applied
-                && at.wall.duration_since(last.ended_at.0) < doubt(timeout)
-        })
+    /// Whether a start of ours may still take effect, so that it is not somebody else's.
+    pub(crate) fn may_still_start(&self, now: Now) -> bool {
+        self.start_doubt_until.is_some_and(|until| now.mono < until)
     }
 
     /// Whether a close of ours that was given up may still take effect, so that a pause is not somebody else's.

@@ -191,7 +191,7 @@ impl Sim {
         // A start may be cut short by a change of the declaration, so it counts before; a close never is.
         let cut = if to.is_close() { Duration::MAX } else { self.until };
         if !to.is_close() {
-            self.campaign.start_sent(self.now());
+            self.campaign.start_sent(self.now(), self.site.timeout);
         }
         let answer = self.world.put(self.passes, to, open.id, blind, cut);
         self.tell_time(answer.is_ok());
