@@ -1,6 +1,7 @@
 //! The client of one tenant.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use reqwest::RequestBuilder;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use secrecy::ExposeSecret;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 use crate::answer::{Attempt, Next, Route, classify};
@@ -22,8 +23,21 @@ use crate::{
     Endpoint, Lane, NotNow, Reading, Transition, Trouble, Volume, Why,
 };
 
-/// Requests of the close lane that are under way at a time, for each tenant.
+/// Changes of the close lane that are under way at a time, for each tenant; those that hang do not count.
 const MOST_CLOSES: usize = 16;
+
+/// Reads that belong to closes and are under way at a time, for each tenant.
+const MOST_LOOKS: usize = 64;
+
+/// How long a close may wait until it is sent. Less than the caller's patience for one try, so that a try that was
+/// never sent can't go out after it has been given up.
+pub(crate) const MOST_QUEUED: Duration = Duration::from_secs(5);
+
+/// A close that has no answer after this long gives its place to the next and goes on without it.
+const HANGS_AFTER: Duration = Duration::from_secs(6);
+
+const CROWDED: Trouble = Trouble::Unreachable("other closes of this tenant are under way");
+const LATE: Trouble = Trouble::Unreachable("no accepted token in time");
 
 /// Rows to a page of statistics.
 const PAGE_SIZE: &str = "100";
@@ -37,12 +51,20 @@ pub struct Client {
     tokens: Tokens,
     budget: Budget,
     closes: Semaphore,
+    looks: Semaphore,
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("endpoint", &self.endpoint.to_string()).finish_non_exhaustive()
     }
+}
+
+/// The right to one reading in [`Lane::Close`], given back when dropped. See [`Client::turn_to_look`].
+#[must_use = "the turn is over when this is dropped"]
+#[derive(Debug)]
+pub struct LookTurn<'a> {
+    _permit: Option<SemaphorePermit<'a>>,
 }
 
 /// Whether the first request of a call was paid for by [`Client::admit`].
@@ -61,8 +83,8 @@ impl Client {
         let http = transport::client(&config)?;
         let ClientConfig { endpoint, timeout, requests_per_second, burst, proxy: _ } = config;
         let budget = Budget::new(requests_per_second, burst, Instant::now());
-        let closes = Semaphore::new(MOST_CLOSES);
-        Ok(Self { endpoint, timeout, http, source, tokens: Tokens::default(), budget, closes })
+        let (closes, looks) = (Semaphore::new(MOST_CLOSES), Semaphore::new(MOST_LOOKS));
+        Ok(Self { endpoint, timeout, http, source, tokens: Tokens::default(), budget, closes, looks })
     }
 
     /// Pays for the first open-lane request of a pass, normally the reading of the state.
@@ -71,6 +93,14 @@ impl Client {
     /// [`NotNow`] with the instant to come back at; a slot is kept for this campaign until 60 s past it.
     pub fn admit(&self, campaign: &str) -> Result<(), NotNow> {
         self.budget.admit(campaign, Instant::now())
+    }
+
+    /// Waits for the turn to read in [`Lane::Close`]: 64 hold one at a time, first come, first served, and it waits
+    /// behind nothing but other such turns. To be held until the reading is there or given up; a clock for the
+    /// reading is started when the turn has come.
+    pub async fn turn_to_look(&self) -> LookTurn<'_> {
+        // It fails only when closed, and nobody closes it.
+        LookTurn { _permit: self.looks.acquire().await.ok() }
     }
 
     /// Until when the platform has asked this tenant to be quiet, if it has.
@@ -100,13 +130,15 @@ impl Client {
         paid: Paid,
         request: &(dyn Fn() -> RequestBuilder + Sync),
     ) -> Result<Answer, Trouble> {
+        let send_before = Instant::now() + MOST_QUEUED;
         for (attempt, paid) in [(Attempt::First, paid), (Attempt::Repeat, Paid::Afterwards)] {
             let token = self.token(lane).await?;
-            let _turn = self.turn(lane).await?;
+            let turn = self.turn(route, lane, send_before).await?;
             if paid == Paid::Afterwards {
                 self.budget.pay(Instant::now());
             }
-            match self.send(route, attempt, request().header(AUTHORIZATION, token.bearer.clone())).await? {
+            let sent = self.send(route, attempt, request().header(AUTHORIZATION, token.bearer.clone()));
+            match until_it_hangs(turn, sent).await? {
                 Some(answer) => return Ok(answer),
                 None => self.tokens.reject(&token),
             }
@@ -136,11 +168,23 @@ impl Client {
         }
     }
 
-    /// A close waits for other closes only, an open call for nobody: it comes back when the hold is over.
-    async fn turn(&self, lane: Lane) -> Result<Option<SemaphorePermit<'_>>, Trouble> {
-        match lane {
-            Lane::Close => Ok(self.closes.acquire().await.ok()),
-            Lane::Open => self.heed_hold(lane).map(|()| None),
+    /// A close waits for other closes only, and not for long. Nobody else waits: an open call comes back when the
+    /// hold is over, and a read that belongs to a close has its turn already.
+    async fn turn(
+        &self,
+        route: Route,
+        lane: Lane,
+        send_before: Instant,
+    ) -> Result<Option<SemaphorePermit<'_>>, Trouble> {
+        match (lane, route) {
+            (Lane::Open, _) => self.heed_hold(lane).map(|()| None),
+            (Lane::Close, Route::Change) => match timeout_at(send_before, self.closes.acquire()).await {
+                Err(_) => Err(CROWDED),
+                // The place was free, but the token, or the refusal of the one before, took too long.
+                Ok(_) if Instant::now() >= send_before => Err(LATE),
+                Ok(permit) => Ok(permit.ok()),
+            },
+            (Lane::Close, _) => Ok(None),
         }
     }
 
@@ -175,7 +219,7 @@ impl Client {
     }
 
     async fn credentials(&self) -> Result<Credentials, CredentialsMissing> {
-        tokio::time::timeout(self.timeout, self.source.credentials())
+        timeout(self.timeout, self.source.credentials())
             .await
             .unwrap_or(Err(CredentialsMissing("they could not be read in time")))
     }
@@ -227,6 +271,16 @@ impl Dialer for Client {
         let answer = self.call(Route::Change, lane, Paid::Afterwards, &request).await?;
         Ok(answer.reading(()))
     }
+}
+
+/// The outcome of the exchange, which goes on without its turn when it hangs.
+async fn until_it_hangs<T>(turn: Option<SemaphorePermit<'_>>, exchange: impl Future<Output = T>) -> T {
+    let mut exchange = pin!(exchange);
+    if let Ok(outcome) = timeout(HANGS_AFTER, &mut exchange).await {
+        return outcome;
+    }
+    drop(turn);
+    exchange.await
 }
 
 fn page_url(stats: &Url, token: Option<&str>) -> Url {

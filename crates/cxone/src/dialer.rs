@@ -12,8 +12,14 @@ use crate::Trouble;
 pub enum Lane {
     /// Reads, starts, and everything else: paid for by [`Client::admit`](crate::Client::admit), stopped by a hold.
     Open,
-    /// What stops dialing, with the reads that belong to it. Waits for nothing but other closes: at most 16 of its
-    /// requests are under way at a time, first come, first served. Paid for afterwards, by the open lane.
+    /// What stops dialing, with the reads that belong to it. Waits for nothing but its like, first come, first
+    /// served. Paid for afterwards, by the open lane.
+    ///
+    /// Of its changes at most 16 are under way at a time, not counting those without an answer for 6 s. What was not
+    /// sent within 5 s, be it for want of a place or of a token, is never sent: [`Trouble::Unreachable`].
+    ///
+    /// Of its reads at most 64, by [`Client::turn_to_look`](crate::Client::turn_to_look). They and the changes do not
+    /// wait for each other, but for a token that one of them is fetching.
     Close,
 }
 
@@ -107,7 +113,8 @@ pub struct Transition {
 pub trait Dialer: Send + Sync {
     /// Reads the state of a campaign.
     ///
-    /// In [`Lane::Open`] the caller has paid by [`Client::admit`](crate::Client::admit).
+    /// In [`Lane::Open`] the caller has paid by [`Client::admit`](crate::Client::admit). In [`Lane::Close`] he holds a
+    /// turn of [`Client::turn_to_look`](crate::Client::turn_to_look): the reading itself takes none and waits for none.
     ///
     /// # Errors
     /// [`Trouble`]; [`Trouble::NotFound`] says that the platform knows no such campaign.

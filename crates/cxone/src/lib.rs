@@ -4,7 +4,8 @@
 //! Three ideas shape the crate:
 //!
 //! - **Nothing delays a close behind anything that is not a close.** Every call names its [`Lane`]. [`Lane::Close`]
-//!   never waits for a rate limit, for a `Retry-After` hold, or for a token that somebody else is fetching.
+//!   never waits for a rate limit, for a `Retry-After` hold, or for a token that an open call is fetching; and a close
+//!   that could not be sent within 5 s is not sent at all.
 //! - **Nothing sleeps in a task.** What may not be sent yet is answered at once with [`NotNow`] and the instant to
 //!   come back at; waiting belongs to the caller's queue.
 //! - **Every answer is classified in one place.** One pure function turns status, headers and transport failures
@@ -27,7 +28,7 @@ mod transport;
 mod trouble;
 mod wire;
 
-pub use client::Client;
+pub use client::{Client, LookTurn};
 pub use config::{ClientConfig, ClientError};
 pub use credentials::{CredentialSource, Credentials, CredentialsMissing};
 pub use dialer::{CampaignStatus, Dialer, Lane, Reading, ResumeMode, Transition, Volume};

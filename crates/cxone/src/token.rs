@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use tokio::sync::Mutex as AsyncMutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
+use crate::client::MOST_QUEUED;
 use crate::{Lane, Trouble};
 
 /// How long before its expiry a token is renewed, but at most half its lifetime.
@@ -18,6 +19,8 @@ const EARLY: Duration = Duration::from_secs(60);
 /// After a failed fetch the open lane answers with that failure for this long, so that a thousand objects that find
 /// no token do not each ask for one.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+const SLOW: Trouble = Trouble::Unreachable("the token route is slow");
 
 /// A token as it came from the platform.
 pub(crate) struct Fetched {
@@ -124,12 +127,15 @@ impl Tokens {
         lane: Lane,
         fetch: impl Future<Output = Result<Fetched, Trouble>> + Send,
     ) -> Result<Arc<Token>, Trouble> {
-        let (flight, pause) = match lane {
-            Lane::Open => (&self.open, PAUSE_AFTER_FAILURE),
-            Lane::Close => (&self.close, Duration::ZERO),
-        };
         let came = Instant::now();
-        let mut flight = flight.lock().await;
+        let (mut flight, pause) = match lane {
+            Lane::Open => (self.open.lock().await, PAUSE_AFTER_FAILURE),
+            // Only waiting is bounded, not the fetch: else a token route that is always slow would never give one.
+            Lane::Close => match timeout(MOST_QUEUED, self.close.lock()).await {
+                Ok(flight) => (flight, Duration::ZERO),
+                Err(_) => return Err(SLOW),
+            },
+        };
         if let Some(token) = self.unexpired().filter(|token| token.satisfies(lane)) {
             return Ok(token);
         }

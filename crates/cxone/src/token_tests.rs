@@ -151,6 +151,20 @@ async fn a_close_does_not_wait_for_the_fetch_of_an_open_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_close_waits_no_longer_than_5_s_for_the_fetch_of_another_which_goes_on() {
+    let (tokens, slow) = (Tokens::default(), Platform::hanging());
+    let mut leader = Box::pin(bearer(&tokens, Lane::Close, &slow));
+    assert!(futures::poll!(&mut leader).is_pending());
+    let came = Instant::now();
+    assert_eq!(tokens.get(Lane::Close, slow.token()).await.unwrap_err(), SLOW);
+    assert_eq!(came.elapsed().as_secs(), 5);
+    slow.answers.add_permits(1);
+    assert_eq!(leader.await, "Bearer 1");
+    assert_eq!(bearer(&tokens, Lane::Close, &slow).await, "Bearer 1");
+    assert_eq!(slow.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cancelled_fetch_is_taken_over_by_the_next_who_waits() {
     let (tokens, stuck, platform) = (Tokens::default(), Platform::hanging(), Platform::prompt());
     let mut leader = Box::pin(bearer(&tokens, Lane::Open, &stuck));

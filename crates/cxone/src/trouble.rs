@@ -68,7 +68,8 @@ pub enum Trouble {
     /// A success that cannot be understood; the text names the part.
     #[error("the answer cannot be understood: {0}")]
     Unreadable(&'static str),
-    /// Surely not delivered: name resolution, connection or TLS failed, or the token route gave no token.
+    /// Surely not delivered: name resolution, connection or TLS failed, the token route gave no token, or a close
+    /// could not be sent in time.
     #[error("the platform cannot be reached: {0}")]
     Unreachable(&'static str),
     /// It broke off after it may have been sent.

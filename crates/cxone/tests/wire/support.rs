@@ -73,3 +73,22 @@ pub fn pause() -> Transition {
         requested_at: jiff::Timestamp::UNIX_EPOCH,
     }
 }
+
+/// A clock that stands still until it is advanced, unlike a paused one, which runs ahead while sockets are waited for.
+pub struct Clock {
+    _busy: std::sync::mpsc::Sender<()>,
+}
+
+impl Clock {
+    pub fn stop() -> Self {
+        tokio::time::pause();
+        let (busy, idle) = std::sync::mpsc::channel::<()>();
+        // Time does not run ahead while a blocking task is at work; this one ends with the clock.
+        tokio::task::spawn_blocking(move || idle.recv());
+        Self { _busy: busy }
+    }
+
+    pub async fn advance(&self, by: Duration) {
+        tokio::time::advance(by).await;
+    }
+}
