@@ -176,29 +176,53 @@ impl<'a> Pass<'a> {
 
     async fn look(&mut self, urgent: bool, decision: &Decision) {
         let Some(site) = self.site.clone() else { return };
-        let begun = clock::now();
-        let id = self.campaign_id().to_owned();
-        let lane = if urgent { Lane::Close } else { Lane::Open };
-        let admitted = if urgent { Ok(()) } else { site.client.admit(&id).map_err(cxone::Trouble::from) };
-        let answer = match admitted {
-            Err(not_now) => Err(trouble(&not_now)),
-            Ok(()) => {
-                self.work.campaign.looking(begun, self.meta.reconcile.as_deref());
-                self.looking_since = Some(begun.mono);
-                let read = site.client.observe(&id, lane);
-                // Before a close no slow read is waited for.
-                let patience = if urgent { BLIND_AFTER.min(site.timeout) } else { site.timeout * 2 };
-                let answer = tokio::time::timeout(patience, read).await;
-                self.looking_since = None;
-                match answer {
-                    Ok(answer) => answer.map_err(|error| {
-                        self.told("the state can't be read", &error, self.work.campaign.reads.last)
-                    }),
-                    Err(_) => Err(Trouble::Interrupted),
+        let asked = clock::now();
+        let (begun, answer) = if urgent {
+            match self.turn_to_look(&site).await {
+                Some(turn) => {
+                    // The clock of a read that is not waited for long starts when its turn has come.
+                    let begun = clock::now();
+                    let answer = self.read(&site, Lane::Close, BLIND_AFTER.min(site.timeout)).await;
+                    drop(turn);
+                    (begun, answer)
                 }
+                None => (asked, Err(Trouble::Interrupted)),
+            }
+        } else {
+            match site.client.admit(self.campaign_id()) {
+                Ok(()) => (asked, self.read(&site, Lane::Open, site.timeout * 2).await),
+                Err(not_now) => (asked, Err(trouble(&not_now.into()))),
             }
         };
         self.take_in_state(answer, begun, decision);
+    }
+
+    /// The turn for a read before a close. What was seen running does not wait for it longer than for the read itself.
+    async fn turn_to_look<'c>(&self, site: &'c TenantClient) -> Option<cxone::LookTurn<'c>> {
+        let turn = site.client.turn_to_look();
+        match self.work.campaign.ran {
+            Some(_) => tokio::time::timeout(BLIND_AFTER, turn).await.ok(),
+            None => Some(turn.await),
+        }
+    }
+
+    async fn read(
+        &mut self,
+        site: &TenantClient,
+        lane: Lane,
+        patience: Duration,
+    ) -> Result<Reading<Wire>, Trouble> {
+        let begun = clock::now();
+        self.work.campaign.looking(begun, self.meta.reconcile.as_deref());
+        self.looking_since = Some(begun.mono);
+        let id = self.campaign_id().to_owned();
+        let answer = tokio::time::timeout(patience, site.client.observe(&id, lane)).await;
+        self.looking_since = None;
+        match answer {
+            Ok(answer) => answer
+                .map_err(|error| self.told("the state can't be read", &error, self.work.campaign.reads.last)),
+            Err(_) => Err(Trouble::Interrupted),
+        }
     }
 
     fn take_in_state(&mut self, answer: Result<Reading<Wire>, Trouble>, begun: Now, decision: &Decision) {

@@ -27,11 +27,6 @@ fn message<'a>(object: &'a DialerCampaignState, condition: &str) -> &'a str {
     &status.condition(condition).unwrap().message
 }
 
-async fn metrics(stage: &Stage) -> String {
-    let admin = stage.operator.admin().expect("it has said where it listens");
-    reqwest::get(format!("{admin}/metrics")).await.unwrap().text().await.unwrap()
-}
-
 fn routes(log: &[LogEntry]) -> Vec<Route> {
     log.iter().filter_map(|e| e.request.as_ref().map(|r| r.route)).collect()
 }
@@ -158,7 +153,7 @@ async fn observing_what_runs_where_it_may_not_is_a_violation_that_condition_even
     assert_eq!(violation.status, "True");
     assert!(violation.message.contains("mode Observe"), "{}", violation.message);
     let gauge = format!("dialer_violation{{namespace=\"{}\",name=\"c-1\"}} 1", stage.namespace);
-    let text = metrics(&stage).await;
+    let text = stage.operator.metrics().await;
     assert!(text.contains(&gauge), "{text}");
     stage.look("c-1").await;
     stage.look("c-1").await;
@@ -171,7 +166,7 @@ async fn observing_what_runs_where_it_may_not_is_a_violation_that_condition_even
     stage.look("c-1").await;
     let object = stage.until_ready("c-1", "True", "Observe").await;
     assert!(object.status.unwrap().condition("Violation").is_none());
-    let text = metrics(&stage).await;
+    let text = stage.operator.metrics().await;
     assert!(!text.contains(&gauge), "{text}");
     assert!(stage.sim.puts("c-1").is_empty());
 }
@@ -180,7 +175,7 @@ async fn observing_what_runs_where_it_may_not_is_a_violation_that_condition_even
 async fn traces(stage: &Stage) -> Value {
     let version = |object: DialerCampaignState| object.resource_version();
     // An identical write would leave the version as it is: they are counted where they are made.
-    let text = metrics(stage).await;
+    let text = stage.operator.metrics().await;
     let writes = text.lines().find(|line| line.starts_with("dialer_status_writes_total")).expect("a counter");
     let above_debug = |line: &&str| !line.contains(" DEBUG ") && !line.contains(" TRACE ");
     json!({

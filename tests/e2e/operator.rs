@@ -91,6 +91,12 @@ impl Operator {
         Some(format!("http://{address}"))
     }
 
+    /// What `/metrics` says.
+    pub async fn metrics(&self) -> String {
+        let admin = self.admin().expect("it has said where it listens");
+        reqwest::get(format!("{admin}/metrics")).await.unwrap().text().await.unwrap()
+    }
+
     fn append(&self, name: &str) -> File {
         OpenOptions::new().create(true).append(true).open(self.folder.join(name)).unwrap()
     }

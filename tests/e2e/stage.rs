@@ -1,5 +1,6 @@
 //! A stage for one test: a namespace of its own on a real API server, a simulator, and the real operator.
 
+use std::fmt::Debug;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::{await_condition, conditions};
-use kube::{Api, Client, Config, ResourceExt};
+use kube::{Api, Client, Config, Resource, ResourceExt};
 use rules::kinds::{CXoneTenant, CampaignStatus, DialerCampaignState, TenantStatus};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use simulator::{LogEntry, Route, Simulator, SimulatorConfig};
 use tempfile::TempDir;
@@ -20,8 +22,8 @@ use tokio::sync::OnceCell;
 
 use crate::operator::Operator;
 
-/// Nothing that is waited for takes that long, unless the machine is overloaded.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Nothing that is waited for takes that long, unless the machine is overloaded: windows open up to 65 s from now.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 /// The organization of every stage's tenant `default`.
 pub const ORG: &str = "acme";
 
@@ -70,7 +72,11 @@ impl Stage {
 
     /// A stage with an API server of its own, whose operator is not running yet.
     pub async fn on_own_cluster_without_operator() -> Self {
-        let cluster = start_cluster().await;
+        Self::on_cluster_without_operator(start_cluster().await).await
+    }
+
+    /// A stage on this API server, which is its own, whose operator is not running yet.
+    pub async fn on_cluster_without_operator(cluster: Cluster) -> Self {
         let kubeconfig = cluster.kubeconfig().to_owned();
         Self::set(&kubeconfig, Some(cluster)).await
     }
@@ -85,6 +91,11 @@ impl Stage {
             Self { namespace, sim, client, kubeconfig: kubeconfig.to_owned(), operator, own_cluster, folder };
         stage.add_tenant("default", ORG).await;
         stage
+    }
+
+    /// The API server of this stage.
+    pub fn cluster(&self) -> &Cluster {
+        self.own_cluster.as_ref().or_else(|| SHARED.get()).expect("a stage stands on a cluster")
     }
 
     /// Starts the operator; the audit record goes to a file of the stage too.
@@ -144,9 +155,12 @@ impl Stage {
 
     /// Waits until a declaration is gone.
     pub async fn until_gone(&self, name: &str) {
-        let api = self.campaigns();
-        let gone = await_condition(api, name, |object: Option<&DialerCampaignState>| object.is_none());
-        tokio::time::timeout(PATIENCE * 3, gone).await.expect("the object stays").unwrap();
+        // A deletion that can't be served takes two minutes by itself.
+        let gone =
+            until_object_within(PATIENCE * 2, &self.campaigns(), name, |object| object.is_none()).await;
+        if let Err(why) = gone {
+            panic!("{name} stays: {why}\n{}", self.story(name).await);
+        }
     }
 
     /// Waits until status, of the newest generation, is as told.
@@ -163,10 +177,9 @@ impl Stage {
                 })
             })
         };
-        let waiting = await_condition(self.campaigns(), name, condition);
-        match tokio::time::timeout(PATIENCE, waiting).await {
-            Ok(object) => object.unwrap().expect("the object is there"),
-            Err(_) => panic!("{name} never came to: {what}\n{}", self.story(name).await),
+        match until_object(&self.campaigns(), name, condition).await {
+            Ok(object) => object.expect("the object is there"),
+            Err(why) => panic!("{name} never came to: {what}: {why}\n{}", self.story(name).await),
         }
     }
 
@@ -197,14 +210,12 @@ impl Stage {
                 list.iter().any(|c| c.type_ == "Ready" && c.status == status && c.reason == reason)
             })
         };
-        let waiting = await_condition(self.tenants(), name, holds);
-        let object = tokio::time::timeout(PATIENCE * 2, waiting)
-            .await
-            .unwrap_or_else(|_| {
-                panic!("tenant {name} never came to Ready={status}/{reason}\n{}", self.operator.log())
-            })
-            .unwrap();
-        object.unwrap().status.unwrap()
+        match until_object(&self.tenants(), name, holds).await {
+            Ok(object) => object.unwrap().status.unwrap(),
+            Err(why) => {
+                panic!("tenant {name} never came to Ready={status}/{reason}: {why}\n{}", self.operator.log())
+            }
+        }
     }
 
     /// Waits for a fact in the simulator's log.
@@ -334,9 +345,51 @@ pub fn says(object: &DialerCampaignState, condition: &str) -> Option<(String, St
     Some((condition.status, condition.reason, condition.message))
 }
 
+/// Waits until an object is as told, or is not there as told; an error says what was in the way.
+pub async fn until_object<K>(
+    api: &Api<K>,
+    name: &str,
+    holds: impl Fn(Option<&K>) -> bool,
+) -> Result<Option<K>, String>
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    until_object_within(PATIENCE, api, name, holds).await
+}
+
+async fn until_object_within<K>(
+    patience: Duration,
+    api: &Api<K>,
+    name: &str,
+    holds: impl Fn(Option<&K>) -> bool,
+) -> Result<Option<K>, String>
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let mut failure = None;
+    let waiting = async {
+        // A watch that fails ends the waiting. It fails where this process holds a connection that died while the API
+        // server was frozen: that is no fact about the object, so the watch begins anew.
+        loop {
+            match await_condition(api.clone(), name, |object: Option<&K>| holds(object)).await {
+                Ok(object) => return object,
+                Err(error) => failure = Some(error),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let found = tokio::time::timeout(patience, waiting).await;
+    found.map_err(|_| format!("not within {patience:?}; the last failure of the watch: {failure:?}"))
+}
+
 /// An API server with the kinds applied.
 pub async fn start_cluster() -> Cluster {
-    let cluster = tokio::task::spawn_blocking(|| Cluster::start(&Options::default())).await.unwrap();
+    start_cluster_with(Options::default()).await
+}
+
+/// The same, of that make.
+pub async fn start_cluster_with(options: Options) -> Cluster {
+    let cluster = tokio::task::spawn_blocking(move || Cluster::start(&options)).await.unwrap();
     let cluster = cluster.expect("a control plane");
     let api: Api<CustomResourceDefinition> = Api::all(client(cluster.kubeconfig()).await);
     for (_, definition) in rules::kinds::definitions().unwrap() {

@@ -8,7 +8,7 @@ use rules::kinds::{CXoneTenant, CampaignStatus, HOLD, Observed, RECONCILE};
 use serde_json::json;
 use simulator::{Effect, Fault, FaultRoute, Route, Simulator, SimulatorConfig, State};
 
-use crate::stage::{ORG, PATIENCE, Stage, says};
+use crate::stage::{ORG, Stage, says, until_object};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_tenant_is_said_and_its_campaign_is_driven_as_soon_as_it_appears() {
@@ -108,6 +108,39 @@ async fn a_token_route_that_redirects_gets_no_credentials_sent_on_and_nothing_fo
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_can_not_prove_who_it_is_gets_no_credentials() {
+    let mut stage = Stage::on_own_cluster_without_operator().await;
+    let broken = broken_handshakes(&stage).await;
+    // The API server's certificate is good, but of an authority that only this cluster's kubeconfig names.
+    let url = stage.cluster().server_url().to_owned();
+    let address = url.strip_prefix("https://").unwrap().to_owned();
+    let spec = json!({"baseUrl": url, "credentialsSecretRef": {"name": "default-credentials"}});
+    stage.apply_tenant("stranger", spec).await;
+    stage.sim.campaign(ORG, "c-1");
+    stage.declare("c-1", "Running", json!({"tenantRef": {"name": "stranger"}})).await;
+    stage.start_operator(&["--no-endpoint", "--allow-endpoint", &address]);
+
+    let tenant = stage.until_tenant("stranger", "False", "Unreachable").await;
+    assert_eq!(tenant.host.as_deref(), Some(address.as_str()));
+    stage.until_ready("c-1", "Unknown", "Unavailable").await;
+    // It was reached, and the talk ended before a word of HTTP was said.
+    assert!(broken_handshakes(&stage).await > broken, "{}", stage.operator.log());
+    let status = stage.get("c-1").await.status.unwrap();
+    assert!(status.pending_transition.is_none() && status.history.is_empty(), "{status:#?}");
+    assert!(stage.audit("c-1").iter().all(|line| line["phase"] != "intent"), "{:#?}", stage.audit("c-1"));
+    let requests: Vec<_> = stage.sim.log().into_iter().filter(|e| e.request.is_some()).collect();
+    assert!(requests.is_empty(), "{requests:#?}");
+}
+
+/// How many clients have broken off a TLS handshake with the stage's API server.
+async fn broken_handshakes(stage: &Stage) -> u64 {
+    let request = axum::http::Request::get("/metrics").body(Vec::new()).unwrap();
+    let text = stage.client.request_text(request).await.unwrap();
+    let count = |line: &str| line.strip_prefix("apiserver_tls_handshake_errors_total ")?.parse().ok();
+    text.lines().find_map(count).expect("the API server counts them")
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_tells_its_host_and_how_many_campaigns_it_has() {
     let stage = Stage::new().await;
     let ready = stage.until_tenant("default", "True", "TenantReady").await;
@@ -126,8 +159,7 @@ async fn until_campaigns(stage: &Stage, count: i32) {
     let told = |object: Option<&CXoneTenant>| {
         object.and_then(|o| o.status.as_ref()).and_then(|s| s.campaigns) == Some(count)
     };
-    let waiting = kube::runtime::wait::await_condition(stage.tenants(), "default", told);
-    let found = tokio::time::timeout(PATIENCE / 4, waiting).await;
+    let found = until_object(&stage.tenants(), "default", told).await;
     assert!(
         found.is_ok(),
         "the tenant never told of {count} campaigns: {:#?}",
