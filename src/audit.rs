@@ -417,3 +417,100 @@ fn append_to(path: &PathBuf) -> io::Result<File> {
 fn standard_output() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{PipeReader, Read};
+    use std::os::fd::OwnedFd;
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    const PIPE: usize = 65536;
+
+    /// A place at the end of a pipe that takes no more until its reader has read that.
+    fn stalled() -> (Place, PipeReader) {
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(&[b'x'; PIPE]).unwrap();
+        let file = File::from(OwnedFd::from(writer));
+        let place = Place::start("the pipe", "test", move || file.try_clone(), None).unwrap();
+        (place, reader)
+    }
+
+    fn line(n: usize) -> Vec<u8> {
+        format!("{n}\n").into_bytes()
+    }
+
+    async fn announce(place: &Place, n: usize, patience: Duration) -> io::Result<()> {
+        let (written, is_written) = oneshot::channel();
+        place.queue(line(n), Some(written));
+        place.until(is_written, line(n), patience).await
+    }
+
+    async fn settled(place: &Place) {
+        while place.state.waiting.load(Ordering::Acquire) > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_place_that_takes_no_more_is_waited_for_as_long_as_told_and_gets_every_line_in_order_later() {
+        let (place, mut reader) = stalled();
+        let before = Instant::now();
+        let error = announce(&place, 0, Duration::from_millis(50)).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(before.elapsed() < STALLED_AFTER);
+        assert!(!place.state.is_stalled(), "not yet");
+        tokio::time::sleep(STALLED_AFTER + Duration::from_millis(100)).await;
+        assert!(place.state.is_stalled());
+        let before = Instant::now();
+        announce(&place, 1, Duration::from_secs(60)).await.unwrap_err();
+        assert!(before.elapsed() < Duration::from_secs(5), "what is known to be stalled is not waited for");
+
+        reader.read_exact(&mut [0; PIPE]).unwrap();
+        announce(&place, 2, Duration::ZERO).await.ok();
+        settled(&place).await;
+        assert!(!place.state.is_stalled());
+        announce(&place, 3, Duration::from_secs(60)).await.unwrap();
+        let mut text = [0; 8];
+        reader.read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"0\n1\n2\n3\n");
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_blocks_nobody_and_holds_starts() {
+        let (place, mut reader) = stalled();
+        for n in 0..MAX_WAITING + 10 {
+            place.queue(line(n), None);
+        }
+        assert!(place.state.is_stalled(), "at once");
+        assert!(place.state.lost.load(Ordering::Acquire) > 0);
+        announce(&place, 0, Duration::from_secs(60)).await.unwrap_err();
+        reader.read_exact(&mut [0; PIPE]).unwrap();
+        settled(&place).await;
+        assert!(!place.state.is_stalled());
+        announce(&place, 0, Duration::from_secs(60)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn lines_that_fail_are_kept_and_follow_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let tries = Arc::new(AtomicU32::new(0));
+        let counted = tries.clone();
+        let there = path.clone();
+        let open = move || match counted.fetch_add(1, Ordering::AcqRel) {
+            // Opens and can't be written.
+            0..=2 => OpenOptions::new().append(true).open("/dev/full"),
+            _ => append_to(&there),
+        };
+        let place = Place::start("the file", "test", open, None).unwrap();
+        for n in 0..3 {
+            assert!(announce(&place, n, Duration::from_secs(60)).await.is_err());
+            assert!(place.state.failing.load(Ordering::Acquire));
+        }
+        announce(&place, 3, Duration::from_secs(60)).await.unwrap();
+        assert!(!place.state.failing.load(Ordering::Acquire));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "0\n1\n2\n3\n");
+    }
+}

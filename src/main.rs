@@ -7,6 +7,7 @@ mod clock;
 mod control;
 mod crd;
 mod kubernetes;
+mod logging;
 mod metrics;
 mod run;
 

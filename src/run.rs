@@ -3,29 +3,36 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use kube::Config;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
-use tracing_subscriber::EnvFilter;
+use tracing_appender::non_blocking::NonBlocking;
 
 use crate::admin::{self, Readiness};
 use crate::audit::Audit;
-use crate::cli::{LogFormat, RunArgs};
+use crate::cli::RunArgs;
 use crate::control::{Context, Registry, supervise_campaigns, supervise_tenants};
 use crate::kubernetes::{self, Kube};
+use crate::logging::Log;
 use crate::metrics::Metrics;
 
 /// How long writes under way may take to end after a signal.
 const GRACE: Duration = Duration::from_secs(20);
+/// How long audit lines that are queued may take to be written at the end.
+const FLUSH_WITHIN: Duration = Duration::from_secs(2);
+/// How long the process may take to end when nothing is left to do: standard error may take no more.
+const END_WITHIN: Duration = Duration::from_secs(2);
+/// After a panic that long is left for telling it.
+const TELL_PANIC_WITHIN: Duration = Duration::from_secs(1);
 
 /// Runs the operator.
 ///
 /// # Errors
 /// Where something it needs at start is not to be had, or a part of it has ended that must not.
 pub fn run(args: RunArgs) -> Result<()> {
-    start_logging(&args)?;
+    let log = Log::start(&args)?;
     end_the_process_on_panic();
     // Twice is an error; once is what makes every client use the same provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -33,15 +40,19 @@ pub fn run(args: RunArgs) -> Result<()> {
         .enable_all()
         .build()
         .context("the async runtime can't be started")?;
-    runtime.block_on(operate(args))
+    let result = runtime.block_on(operate(args, log.writer()));
+    end_the_process_within(END_WITHIN, if result.is_ok() { 0 } else { 1 });
+    drop(runtime);
+    log.end();
+    result
 }
 
-async fn operate(args: RunArgs) -> Result<()> {
+async fn operate(args: RunArgs, echo: NonBlocking) -> Result<()> {
     let client = connect().await?;
     let readiness = Arc::new(Readiness::default());
     let (metrics, registry) = Metrics::new();
     let listener = admin::bind(args.admin_addr).await?;
-    let audit = Audit::open(args.audit_log()).with_context(|| {
+    let audit = Audit::open(args.audit_log(), echo).with_context(|| {
         format!("--audit-log {} can't be written", args.audit_log().unwrap_or_default().display())
     })?;
     let namespace = args.watch_namespace();
@@ -73,16 +84,21 @@ async fn operate(args: RunArgs) -> Result<()> {
     parts.spawn(tenants);
     let server = tokio::spawn(admin::serve(listener, readiness, registry));
 
-    tokio::select! {
-        signal = stop_signal() => info!("{} received: ending writes under way", signal?),
-        _ = parts.join_next() => bail!("a part of the operator ended that must not; see the log above"),
-        served = server => bail!("the admin server ended: {served:?}"),
+    let ended = tokio::select! {
+        signal = stop_signal() => signal.map(|signal| info!("{signal} received: ending writes under way")),
+        _ = parts.join_next() => Err(anyhow!("a part of the operator ended that must not; see the log above")),
+        served = server => Err(anyhow!("the admin server ended: {served:?}")),
+    };
+    if ended.is_err() {
+        ctx.audit.flush(FLUSH_WITHIN).await;
+        return ended;
     }
     let _ = stop.send(true);
     // What only reads is left: nothing is lost with it, and no close is made until the next process runs.
     if tokio::time::timeout(GRACE, ctx.deeds.closed()).await.is_err() {
         warn!("writes under way did not end within {GRACE:?}; leaving them to the next process");
     }
+    ctx.audit.flush(FLUSH_WITHIN).await;
     Ok(())
 }
 
@@ -127,22 +143,23 @@ async fn stop_signal() -> Result<&'static str> {
     })
 }
 
-fn start_logging(args: &RunArgs) -> Result<()> {
-    let filter = EnvFilter::try_new(&args.log_level).with_context(|| {
-        format!("--log-level {:?} is not a filter such as `info` or `dialer_operator=debug`", args.log_level)
-    })?;
-    let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match args.log_format {
-        LogFormat::Text => base.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
-        LogFormat::Json => base.json().init(),
-    }
-    Ok(())
+/// Ends the process even where the last words can't be told because standard error takes no more.
+fn end_the_process_within(patience: Duration, code: i32) {
+    std::thread::spawn(move || {
+        std::thread::sleep(patience);
+        std::process::exit(code);
+    });
 }
 
 /// A panic anywhere means a defect: the process ends at once and is started anew, rather than go on without one of its tasks.
 fn end_the_process_on_panic() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
+        // Standard error may take no more.
+        std::thread::spawn(|| {
+            std::thread::sleep(TELL_PANIC_WITHIN);
+            std::process::abort();
+        });
         default(info);
         std::process::abort();
     }));

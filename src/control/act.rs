@@ -18,9 +18,13 @@ use crate::clock;
 
 /// Less than [`rules::campaign::CLOSE_EVERY`], which two tries of a close are at most apart, with time to read in between.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(6);
+/// A close waits that long for its audit line to be written, and then goes out.
+const CLOSE_ANNOUNCED_WITHIN: Duration = Duration::from_millis(250);
+/// A start waits that long for its audit line to be written, and then is not sent.
+const START_ANNOUNCED_WITHIN: Duration = Duration::from_secs(2);
 
 impl Pass<'_> {
-    /// Sends a close. The flushed audit line is its intent; the Kubernetes API is not asked.
+    /// Sends a close. Its audit line is its intent; the Kubernetes API is not asked.
     pub(super) async fn close(&mut self, to: Target, cause: Cause, blind: bool, decision: &Decision) {
         let Some(site) = self.site.clone() else { return };
         self.is_acting();
@@ -28,8 +32,8 @@ impl Pass<'_> {
         let _shield = desk.shield.lock().await;
         let pending = self.open(to, cause, blind, decision);
         let attempt = self.work.campaign.press.map_or(1, |press| press.tries + 1);
-        // Where the audit log can't be written the line stands on standard error: a close goes on.
-        let _ = self.audit_intent(&pending, attempt, decision);
+        // Where the audit log can't be written, or not soon, the line stands on standard error: a close goes on.
+        let _ = self.audit_intent(&pending, attempt, decision, CLOSE_ANNOUNCED_WITHIN).await;
         self.work.campaign.sending(clock::now());
         let answer = send_close(site, self.campaign_id().to_owned(), self.on_the_wire(&pending)).await;
         let failed = answer.err().map(|error| self.told("a close did not get through", &error, None));
@@ -48,7 +52,8 @@ impl Pass<'_> {
         self.is_acting();
         let pending = self.open(Target::Running, cause, false, decision);
         self.persist_intent().await?;
-        if self.audit_intent(&pending, 1, decision).is_err() || !self.may_still_start() {
+        let announced = self.audit_intent(&pending, 1, decision, START_ANNOUNCED_WITHIN).await;
+        if announced.is_err() || !self.may_still_start() {
             let ended = self.work.campaign.end(Outcome::NotApplied, clock::now());
             self.put_on_record(ended, decision);
             return ControlFlow::Continue(());

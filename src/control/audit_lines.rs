@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::ResourceExt;
 use rules::campaign::Note;
@@ -20,17 +21,18 @@ use crate::audit::{AuditEvent, AuditOutcome, AuditRecord, Ending, Phase};
 use crate::clock;
 
 impl Pass<'_> {
-    /// The line that announces a PUT.
-    pub(super) fn audit_intent(
+    /// The line that announces a PUT. Waits at most `patience` until it is written.
+    pub(super) async fn audit_intent(
         &self,
         pending: &PendingTransition,
         attempt: u32,
         decision: &Decision,
+        patience: Duration,
     ) -> std::io::Result<()> {
         let mut record = self.audit_record(AuditEvent::StateTransition, decision);
         of_attempt(&mut record, pending, attempt);
         record.phase = Some(Phase::Intent);
-        self.ctx.audit.write(&record)
+        self.ctx.audit.announce(&record, patience).await
     }
 
     /// The line of one try that did not get through.
@@ -44,7 +46,7 @@ impl Pass<'_> {
         let mut record = self.audit_record(AuditEvent::TransitionFailed, decision);
         of_attempt(&mut record, pending, attempt);
         record.reason = Some(trouble.reason().to_string());
-        let _ = self.ctx.audit.write(&record);
+        self.ctx.audit.tell(&record);
     }
 
     pub(super) fn audit_record(&self, event: AuditEvent, decision: &Decision) -> AuditRecord {
@@ -135,7 +137,7 @@ pub async fn ended(ctx: Arc<Context>, desk: Arc<Desk>) {
         let seen = work.campaign.known();
         let mut line = base_record(&ctx, &work.object, AuditEvent::StateTransition, seen);
         of_outcome(&mut line, &record);
-        let _ = ctx.audit.write(&line);
+        ctx.audit.tell(&line);
     }
     let spec = &work.object.spec;
     // Its claim is gone with it; whether it had lost it is what was last told.
@@ -148,5 +150,5 @@ pub async fn ended(ctx: Arc<Context>, desk: Arc<Desk>) {
     } else {
         Ending::LeftRunning
     };
-    let _ = ctx.audit.write(&supervision_ended(&ctx, &work, ending));
+    ctx.audit.tell(&supervision_ended(&ctx, &work, ending));
 }

@@ -112,7 +112,7 @@ impl Pass<'_> {
         self.create_events(TRY_SOON).await;
         if self.set_finalizer(false, PATIENCE).await.is_continue() {
             self.work.ended = true;
-            let _ = self.ctx.audit.write(&supervision_ended(self.ctx, self.work, ending));
+            self.ctx.audit.tell(&supervision_ended(self.ctx, self.work, ending));
         }
     }
 }

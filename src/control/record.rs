@@ -76,7 +76,7 @@ impl Pass<'_> {
         record.status = Some(Target::Running);
         record.reason = Some(reason.to_owned());
         record.message = Some(message.to_owned());
-        let _ = self.ctx.audit.write(&record);
+        self.ctx.audit.tell(&record);
         let key = format!("{}{reason}{message}{}", self.meta.generation, record.timestamp);
         let warning = !matches!(reason, "OutsideWindow" | "ScheduledResume" | "Manual");
         self.push_event(warning, reason, "Start", message, &key);
@@ -174,7 +174,7 @@ impl Pass<'_> {
                 info!(namespace, name, %id, %to, %cause, %outcome, latency_ms = record.latency_ms, "a transition has ended");
                 let mut line = self.audit_record(AuditEvent::StateTransition, decision);
                 of_outcome(&mut line, record);
-                let _ = self.ctx.audit.write(&line);
+                self.ctx.audit.tell(&line);
                 let message = format!("{} -> {to} ({cause}): {outcome} [{id}]", record.from);
                 let (warning, reason) = match outcome {
                     Outcome::Applied => (false, to.to_string()),
@@ -205,7 +205,7 @@ impl Pass<'_> {
         info!(namespace, name, detail = message, "somebody else changed the campaign");
         let mut record = self.audit_record(AuditEvent::ExternalChange, decision);
         record.message = Some(message.to_owned());
-        let _ = self.ctx.audit.write(&record);
+        self.ctx.audit.tell(&record);
         self.push_event(warning, reason, "Observe", message, &record.timestamp.to_string());
     }
 

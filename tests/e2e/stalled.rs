@@ -11,7 +11,7 @@ use simulator::{Route, State};
 use crate::stage::{ORG, Stage, ms_after};
 
 /// What a close may take from the moment it is declared, on a machine with other work.
-const SOON_MS: i64 = 3000;
+const SOON_MS: i64 = 5000;
 
 /// A pipe that takes no more, and its reader, which reads nothing by itself.
 fn full_pipe() -> (PipeReader, std::io::PipeWriter) {
@@ -114,6 +114,7 @@ async fn a_full_standard_output_that_is_the_record_holds_starts_and_no_close() {
         text
     });
     stage.until_ready("c-4", "True", "Running").await;
+    assert_eq!(stage.put_words("c-4"), ["running"]);
     assert!(operator.stop().await, "it ends well: {}", stage.operator.log());
     let text = reading.join().unwrap();
     let printed: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -123,7 +124,9 @@ async fn a_full_standard_output_that_is_the_record_holds_starts_and_no_close() {
             .filter(|l| l["name"] == name && l["event"] == "STATE_TRANSITION")
             .map(|l| l["phase"].as_str().unwrap())
             .collect();
-        assert_eq!(phases, ["intent", "outcome"], "nothing is lost: {printed:#?}");
+        // A start that began before the stall was known was announced, not sent, and ended as not applied.
+        assert!(phases.chunks(2).all(|pair| pair == ["intent", "outcome"]), "nothing is lost: {printed:#?}");
+        assert!(phases.len() == 2 || name == "c-4" && phases.len() == 4, "{printed:#?}");
     }
 }
 
