@@ -3,6 +3,7 @@
 //! `allowed(t)` depends only on t's local date and time in each zone. Everything else here (edges, lead, view) follows from
 //! it: an edge is an instant at which `allowed` changes, be it because a clock reaches a boundary or because it jumps.
 
+mod search;
 mod week;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::kinds::{ComplianceWindow, Day, Hours};
 use crate::zones;
+use search::{Search, later};
 use week::Week;
 
 /// How far ahead an edge is searched; a window that does not open within it is never open.
@@ -87,20 +89,18 @@ impl Calendar {
 
     /// Whether the hours allow dialing at this instant, the close lead not taken off.
     pub fn allowed(&self, at: Timestamp) -> bool {
-        self.zones.iter().all(|zone| self.allowed_in(zone, at))
+        self.zones.iter().all(|zone| self.week.open_at(zone.to_datetime(at)))
     }
 
     /// The next instant at which [`Self::allowed`] changes, within [`HORIZON`].
     pub fn next_edge(&self, at: Timestamp) -> Option<Timestamp> {
-        let end = horizon(at);
-        if self.allowed(at) { self.next_raw_close(at, end) } else { self.next_raw_open(at, end) }
+        let (mut search, end) = (Search::new(&self.week, &self.zones, at), later(at, HORIZON));
+        if self.allowed(at) { search.next_close(at, end) } else { search.next_open(at, end) }
     }
 
     /// The window at this instant, the close lead taken off.
     pub fn view(&self, at: Timestamp) -> WindowView {
-        let end = horizon(at);
-        let current = self.allowed(at).then_some(at);
-        let mut spans = self.spans(current, at, end);
+        let mut spans = self.spans(at);
         match spans.next() {
             None => WindowView { open: false, next_open: None, next_close: None },
             Some((from, until)) if from <= at => {
@@ -111,81 +111,27 @@ impl Calendar {
     }
 
     /// The open spans from `at` on, lead taken off; those that the lead uses up are left out.
-    fn spans(
-        &self,
-        mut current: Option<Timestamp>,
-        at: Timestamp,
-        end: Timestamp,
-    ) -> impl Iterator<Item = (Timestamp, Option<Timestamp>)> {
-        let mut cursor = Some(at);
+    fn spans(&self, at: Timestamp) -> impl Iterator<Item = (Timestamp, Option<Timestamp>)> {
+        let end = later(at, HORIZON);
+        let mut search = Search::new(&self.week, &self.zones, at);
+        // No span since `found` was left over.
+        let (mut cursor, mut found) = (at, at);
         std::iter::from_fn(move || {
             loop {
-                let opens = match current.take() {
-                    Some(open) => open,
-                    None => self.next_raw_open(cursor?, end)?,
-                };
-                let Some(close) = self.next_raw_close(opens, end) else {
-                    cursor = None;
+                let opens = search.next_open(cursor, end)?;
+                let Some(close) = search.next_close(opens, later(end, self.lead)) else {
+                    cursor = end;
                     return Some((opens, None));
                 };
-                cursor = Some(close);
                 let until = close.checked_sub(self.lead).unwrap_or(Timestamp::MIN);
                 if until > opens {
+                    (cursor, found) = (close, close);
                     return Some((opens, Some(until)));
                 }
+                cursor = search.past_repeats(found, close, end);
             }
         })
     }
-
-    fn allowed_in(&self, zone: &TimeZone, at: Timestamp) -> bool {
-        self.week.open_at(zone.to_datetime(at))
-    }
-
-    /// From an instant at which every zone is open: the first at which one is not.
-    fn next_raw_close(&self, at: Timestamp, end: Timestamp) -> Option<Timestamp> {
-        self.zones.iter().filter_map(|zone| self.next_change_in(zone, at, end)).min()
-    }
-
-    /// From an instant at which some zone is closed: the first at which none is. Nothing can be open before the last of the
-    /// closed zones opens, so the search leaps from one such instant to the next.
-    fn next_raw_open(&self, at: Timestamp, end: Timestamp) -> Option<Timestamp> {
-        let mut cursor = at;
-        loop {
-            let mut latest = None;
-            for zone in self.zones.iter().filter(|zone| !self.allowed_in(zone, cursor)) {
-                latest = latest.max(Some(self.next_change_in(zone, cursor, end)?));
-            }
-            match latest {
-                None => return Some(cursor),
-                Some(next) => cursor = next,
-            }
-        }
-    }
-
-    /// The next change in one zone. Between two shifts of the zone's offset local time runs evenly, so a boundary of the week
-    /// is plain arithmetic; at a shift local time jumps, and the pattern is asked anew.
-    fn next_change_in(&self, zone: &TimeZone, at: Timestamp, end: Timestamp) -> Option<Timestamp> {
-        let open = self.allowed_in(zone, at);
-        let mut shifts = zone.following(at).map(|shift| shift.timestamp());
-        let mut shift = shifts.next().unwrap_or(Timestamp::MAX);
-        let mut cursor = at;
-        while cursor < end {
-            if self.allowed_in(zone, cursor) != open {
-                return Some(cursor);
-            }
-            if cursor == shift {
-                shift = shifts.next().unwrap_or(Timestamp::MAX);
-            }
-            let boundary = self.week.until_boundary(zone.to_datetime(cursor));
-            let boundary = boundary.and_then(|distance| cursor.checked_add(distance).ok());
-            cursor = boundary.unwrap_or(Timestamp::MAX).min(shift);
-        }
-        None
-    }
-}
-
-fn horizon(at: Timestamp) -> Timestamp {
-    at.checked_add(HORIZON).unwrap_or(Timestamp::MAX)
 }
 
 fn describe(hours: &[Hours], window: &ComplianceWindow) -> String {

@@ -6,11 +6,17 @@ use jiff::civil::DateTime;
 use crate::kinds::{Day, Hours, MINUTES_PER_DAY};
 
 const WEEK_MINUTES: u32 = 7 * MINUTES_PER_DAY as u32;
-const WEEK: SignedDuration = SignedDuration::from_mins(WEEK_MINUTES as i64);
+/// A week of local time that does not jump.
+pub(super) const WEEK: SignedDuration = SignedDuration::from_mins(WEEK_MINUTES as i64);
 
-/// The open minutes of a week that starts on Monday 00:00 local time: sorted, disjoint, half-open, never touching.
+/// The minutes of a week, from Monday 00:00 local time on, at which it opens or closes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Week(Vec<(u32, u32)>);
+pub(super) struct Week {
+    /// Ascending, each one a change.
+    changes: Vec<u32>,
+    /// Whether the week ends open, and so begins open unless minute 0 is a change.
+    ends_open: bool,
+}
 
 impl Week {
     /// The union of these hours, or the first text that is no time of day.
@@ -23,23 +29,53 @@ impl Week {
                 spans.extend(spans_of(*day, from, to));
             }
         }
-        Ok(Self(merged(spans)))
+        let mut changes: Vec<_> = merged(spans).into_iter().flat_map(|(from, to)| [from, to]).collect();
+        let ends_open = changes.pop_if(|last| *last == WEEK_MINUTES).is_some();
+        if ends_open {
+            // The end of the week is its beginning: open on both sides, it is no change.
+            match changes.first() {
+                Some(0) => drop(changes.remove(0)),
+                _ => changes.insert(0, 0),
+            }
+        }
+        Ok(Self { changes, ends_open })
     }
 
     /// Whether this local time is open.
     pub(super) fn open_at(&self, local: DateTime) -> bool {
-        let minute = (since_monday(local).as_secs() / 60) as u32;
-        self.0.iter().any(|(from, to)| (*from..*to).contains(&minute))
+        self.open_after(self.changes_until(since_monday(local)))
     }
 
-    /// How far this local time is from the next boundary of the pattern, were local time never to jump. `None`: there is none.
-    pub(super) fn until_boundary(&self, local: DateTime) -> Option<SignedDuration> {
+    /// How long it stays closed from this local time on, were local time never to jump: nothing where it is open.
+    pub(super) fn closed_for(&self, local: DateTime) -> SignedDuration {
+        self.lasts(false, local)
+    }
+
+    /// How long it stays open from this local time on, were local time never to jump: nothing where it is closed.
+    pub(super) fn open_for(&self, local: DateTime) -> SignedDuration {
+        self.lasts(true, local)
+    }
+
+    fn lasts(&self, open: bool, local: DateTime) -> SignedDuration {
         let position = since_monday(local);
-        let boundaries = self.0.iter().flat_map(|(from, to)| [*from, *to]);
-        boundaries
-            .map(|minute| SignedDuration::from_mins(i64::from(minute)))
-            .map(|at| if at > position { at - position } else { at + WEEK - position })
-            .min()
+        let passed = self.changes_until(position);
+        if self.open_after(passed) != open {
+            return SignedDuration::ZERO;
+        }
+        let minutes = |minute: &u32| SignedDuration::from_mins(i64::from(*minute));
+        match (self.changes.get(passed), self.changes.first()) {
+            (Some(next), _) => minutes(next) - position,
+            (None, Some(first)) => minutes(first) + WEEK - position,
+            (None, None) => SignedDuration::MAX,
+        }
+    }
+
+    fn changes_until(&self, position: SignedDuration) -> usize {
+        self.changes.partition_point(|minute| i64::from(*minute) <= position.as_mins())
+    }
+
+    fn open_after(&self, changes: usize) -> bool {
+        self.ends_open ^ (changes % 2 == 1)
     }
 }
 

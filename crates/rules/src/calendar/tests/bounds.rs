@@ -1,0 +1,118 @@
+//! The search is bounded, and finds what a search without bounds finds.
+
+use super::*;
+use crate::calendar::search::work;
+
+/// The next edge, zone by zone and change by change through the whole horizon.
+fn plain_edge(c: &Calendar, at: Timestamp, end: Timestamp) -> Option<Timestamp> {
+    let open = c.allowed(at);
+    let mut cursor = at;
+    while c.allowed(cursor) == open {
+        // Together nothing changes before the first zone does.
+        cursor = c.zones.iter().filter_map(|zone| plain_step(&c.week, zone, cursor)).min()?;
+        if cursor >= end {
+            return None;
+        }
+    }
+    Some(cursor)
+}
+
+/// The next instant at which one zone reaches a boundary of the week or shifts.
+fn plain_step(week: &Week, zone: &TimeZone, at: Timestamp) -> Option<Timestamp> {
+    let here = zone.to_datetime(at);
+    let lasts = week.open_for(here).max(week.closed_for(here));
+    let shift = zone.following(at).next().map(|shift| shift.timestamp());
+    shift.into_iter().chain(at.checked_add(lasts).ok()).min()
+}
+
+/// The view, span by span through the whole horizon.
+fn plain_view(c: &Calendar, at: Timestamp) -> WindowView {
+    let end = later(at, HORIZON);
+    let mut spans = Vec::new();
+    let mut cursor = Some(at);
+    while spans.len() < 2
+        && let Some(from) = cursor
+        && let Some(opens) = if c.allowed(from) { Some(from) } else { plain_edge(c, from, end) }
+    {
+        cursor = plain_edge(c, opens, later(end, c.lead));
+        let until = cursor.map(|close| close.checked_sub(c.lead).unwrap());
+        if until.is_none_or(|until| until > opens) {
+            spans.push((opens, until));
+        }
+    }
+    let open = spans.first().is_some_and(|span| span.0 == at);
+    WindowView {
+        open,
+        next_open: spans.get(usize::from(open)).map(|span| span.0),
+        next_close: spans.first().and_then(|span| span.1),
+    }
+}
+
+/// Forty-eight intervals a week of so many minutes each, spread over it.
+fn forty_eight_of(minutes: u16) -> Vec<Hours> {
+    let text = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+    let hours_of = |n: u16| {
+        let from = (n / 7) * 205 + (n % 7) * 17;
+        hours(&[ALL[usize::from(n % 7)]], &text(from), &text(from + minutes))
+    };
+    (0..48).map(hours_of).collect()
+}
+
+fn thirty_two_zones() -> Vec<String> {
+    zones::names().filter(|name| zones::zone(name).is_some()).step_by(17).take(32).collect()
+}
+
+fn asked(zones: &[String], hours: Vec<Hours>, lead: i32) -> (WindowView, usize) {
+    let zones: Vec<_> = zones.iter().map(String::as_str).collect();
+    let c = calendar(&zones, hours, lead);
+    work::take();
+    (c.view(at("2026-03-01T00:00:00Z")), work::take())
+}
+
+#[test]
+fn many_short_intervals_in_many_zones_that_never_meet_take_some_thousand_questions() {
+    let (view, questions) = asked(&thirty_two_zones(), forty_eight_of(1), 0);
+    assert_eq!(view, WindowView { open: false, next_open: None, next_close: None });
+    assert!(questions < 10_000, "{questions} questions");
+}
+
+#[test]
+fn intervals_that_the_lead_uses_up_take_some_thousand_questions() {
+    let (view, questions) = asked(&["America/New_York".to_owned()], forty_eight_of(10), 600);
+    assert_eq!(view, WindowView { open: false, next_open: None, next_close: None });
+    assert!(questions < 10_000, "{questions} questions");
+}
+
+#[test]
+fn a_span_that_the_lead_uses_up_does_not_open_at_the_horizon_either() {
+    let short = calendar(&["UTC"], vec![hours(&[Day::Mon], "08:00", "08:10")], 600);
+    let cut = at("2026-11-23T08:05:00Z") - HORIZON;
+    assert_eq!(short.view(cut), WindowView { open: false, next_open: None, next_close: None });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_bounded_search_finds_what_the_plain_one_finds(w in any_window(), second in 946_684_800i64..4_102_444_800) {
+        prop_assume!(!w.time_zones.is_empty() && w.hours.as_ref().is_some_and(|h| !h.is_empty()));
+        let (t, c) = (Timestamp::from_second(second).unwrap(), Calendar::new(Some(&w)).unwrap());
+        prop_assert_eq!(c.next_edge(t), plain_edge(&c, t, later(t, HORIZON)));
+        prop_assert_eq!(c.view(t), plain_view(&c, t));
+    }
+
+    #[test]
+    fn rarely_or_never_open_windows_are_no_exception(
+        zones in proptest::sample::subsequence(zones::names().collect::<Vec<_>>(), 1..4), interval in any_hours(),
+        length in 1u16..90, lead in 0i32..6000, second in 1_577_836_800i64..1_893_456_000
+    ) {
+        let zones: Vec<_> = zones.iter().map(String::as_str).filter(|z| zones::zone(z).is_some()).collect();
+        prop_assume!(!zones.is_empty() && interval.is_some());
+        let mut interval = interval.unwrap();
+        let to = (interval.from.minute().unwrap() + length) % 1440;
+        interval.to = ClosesAt(format!("{:02}:{:02}", to / 60, to % 60));
+        let (t, c) = (Timestamp::from_second(second).unwrap(), calendar(&zones, vec![interval], lead));
+        prop_assert_eq!(c.next_edge(t), plain_edge(&c, t, later(t, HORIZON)));
+        prop_assert_eq!(c.view(t), plain_view(&c, t));
+    }
+}
