@@ -48,39 +48,40 @@ fn plain_view(c: &Calendar, at: Timestamp) -> WindowView {
     }
 }
 
-/// Forty-eight intervals a week of so many minutes each, spread over it.
-fn forty_eight_of(minutes: u16) -> Vec<Hours> {
+/// Forty-eight intervals a day of so many minutes each, one every half hour.
+fn every_half_hour(minutes: u16) -> Vec<Hours> {
     let text = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
-    let hours_of = |n: u16| {
-        let from = (n / 7) * 205 + (n % 7) * 17;
-        hours(&[ALL[usize::from(n % 7)]], &text(from), &text(from + minutes))
-    };
-    (0..48).map(hours_of).collect()
+    (0..48).map(|n| hours(&ALL, &text(n * 30), &text(n * 30 + minutes))).collect()
 }
 
-fn thirty_two_zones() -> Vec<String> {
-    zones::names().filter(|name| zones::zone(name).is_some()).step_by(17).take(32).collect()
+/// As many zones as a campaign may have, each with another offset, some by a quarter of an hour.
+fn thirty_two_zones(now: Timestamp) -> Vec<String> {
+    let mut offsets = std::collections::BTreeSet::new();
+    let mut is_new =
+        |name: &String| zones::zone(name).is_some_and(|zone| offsets.insert(zone.to_offset(now)));
+    let others = zones::names().filter(|name| is_new(name)).take(31);
+    others.chain(["Asia/Kathmandu".to_owned()]).collect()
 }
 
-fn asked(zones: &[String], hours: Vec<Hours>, lead: i32) -> (WindowView, usize) {
+/// Asserts that these hours never open, and that it takes few questions to know.
+fn never_opens(zones: &[String], hours: Vec<Hours>, lead: i32, most: usize) {
     let zones: Vec<_> = zones.iter().map(String::as_str).collect();
     let c = calendar(&zones, hours, lead);
     work::take();
-    (c.view(at("2026-03-01T00:00:00Z")), work::take())
+    let view = c.view(at("2026-03-01T00:00:00Z"));
+    let asked = work::take();
+    assert_eq!(view, WindowView { open: false, next_open: None, next_close: None });
+    assert!(asked < most, "asked {asked} times");
 }
 
 #[test]
-fn many_short_intervals_in_many_zones_that_never_meet_take_some_thousand_questions() {
-    let (view, questions) = asked(&thirty_two_zones(), forty_eight_of(1), 0);
-    assert_eq!(view, WindowView { open: false, next_open: None, next_close: None });
-    assert!(questions < 10_000, "{questions} questions");
+fn many_short_intervals_in_many_zones_that_never_meet_take_few_questions() {
+    never_opens(&thirty_two_zones(at("2026-03-01T00:00:00Z")), every_half_hour(1), 0, 1);
 }
 
 #[test]
-fn intervals_that_the_lead_uses_up_take_some_thousand_questions() {
-    let (view, questions) = asked(&["America/New_York".to_owned()], forty_eight_of(10), 600);
-    assert_eq!(view, WindowView { open: false, next_open: None, next_close: None });
-    assert!(questions < 10_000, "{questions} questions");
+fn intervals_that_the_lead_uses_up_take_few_questions() {
+    never_opens(&["America/New_York".into(), "Europe/London".into()], every_half_hour(5), 600, 1);
 }
 
 #[test]
