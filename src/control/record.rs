@@ -63,6 +63,8 @@ impl Pass<'_> {
         }
         let violation = new.condition(conditions::VIOLATION);
         if let Some(condition) = violation.filter(|_| old.condition(conditions::VIOLATION).is_none()) {
+            let (namespace, name) = self.names();
+            warn!(namespace, name, reason = condition.reason, detail = condition.message, "violation");
             self.push_event(true, "Violation", "Close", &condition.message, &stable(condition));
         }
         let (namespace, name) = self.names();
@@ -186,7 +188,8 @@ impl Pass<'_> {
                 self.push_event(warning, &reason, action, &message, &id.to_string());
             }
             Note::PausedByAnother(observed) => {
-                let message = format!("{observed} by someone else in CXone").to_lowercase();
+                let word = observed.to_string().to_lowercase();
+                let message = format!("{word} by someone else in CXone");
                 self.external(false, &message, "ExternalPause", decision);
             }
             Note::StartedByAnother { allowed: true } => {

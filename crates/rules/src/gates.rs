@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::calendar::NoCalendar;
 use crate::inputs::{Claim, Inputs, Tenant, Window};
-use crate::kinds::{Cause, Observed, OnExternalPause, ResumeMode};
+use crate::kinds::{Cause, Observed, OnExternalPause, RELEASE, ResumeMode};
 use crate::reasons::Reason;
 use crate::wants::Wants;
 
@@ -190,7 +190,11 @@ fn external_pause(i: &Inputs<'_>) -> Verdict {
         Some(pause) => closed(
             Reason::ExternalPause,
             None,
-            format!("{} by someone else in CXone, seen {}", pause.observed, pause.since.0),
+            format!(
+                "{} by someone else in CXone, seen {}; start it there, or give the annotation {RELEASE} a new value",
+                pause.observed.to_string().to_lowercase(),
+                pause.since.0
+            ),
         ),
     }
 }

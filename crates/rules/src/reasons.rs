@@ -42,7 +42,7 @@ reasons! {
     /// The operator only reports what it would do.
     Observe => "Set `spec.mode: Enforce` when it is to act.";
     /// The state differs from what is declared.
-    Declared => "Wait: the operator is about to apply the declaration.";
+    Declared => "See `Held` and `Ready` for why; where they say nothing, wait: it is about to be applied.";
 
     /// Within the hours of the campaign.
     WithinWindow => "Nothing.";
@@ -100,11 +100,11 @@ reasons! {
     /// The CXoneTenant of `tenantRef` does not exist.
     TenantNotFound => "Create the CXoneTenant in the same namespace.";
     /// The tenant's host is not on the operator's list; it gets no request.
-    EndpointNotAllowed => "Use `organization`, or have the operator started with `--allow-endpoint HOST[:PORT]`.";
+    EndpointNotAllowed => "Use `organization`, or have the operator started with `--allow-endpoint [http://]HOST[:PORT]`.";
     /// The Secret with the credentials is missing or lacks a key.
     CredentialsMissing => "Create the Secret of `credentialsSecretRef` with the keys `clientId` and `clientSecret`.";
     /// CXone refuses the credentials (401).
-    Unauthorized => "Correct the Secret; the operator notices within a minute.";
+    Unauthorized => "Correct the Secret (`kubectl create secret ... --dry-run=client -o yaml | kubectl apply -f -`); the operator notices within a minute.";
     /// The credentials lack a scope or the dialer role (403).
     Forbidden => "Give the service account `campaigns:read`, `campaigns:write` and the dialer role.";
     /// CXone knows no such campaign (404).

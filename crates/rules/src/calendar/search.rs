@@ -79,19 +79,17 @@ impl<'a> Search<'a> {
     }
 
     /// The first instant in this part of the stretch at which every zone is open. Nothing is before the opening of a zone that
-    /// is closed, so the search leaps there and asks the next zone, until each has agreed to the same instant.
-    fn open_within(&self, from: Timestamp, until: Timestamp) -> Option<Timestamp> {
-        let (mut cursor, mut agreed) = (from, 0);
-        for offset in self.offsets.iter().cycle() {
-            let wait = self.week.closed_for(local(*offset, cursor));
-            agreed = if wait.is_zero() { agreed + 1 } else { 1 };
-            cursor = later(cursor, wait);
-            if cursor >= until {
-                break;
-            }
-            if agreed == self.offsets.len() {
+    /// is closed, so the search leaps there; that zone is asked first from then on, so that those that never meet soon
+    /// stand next to each other.
+    fn open_within(&mut self, from: Timestamp, until: Timestamp) -> Option<Timestamp> {
+        let mut cursor = from;
+        while cursor < until {
+            let waits = self.offsets.iter().map(|offset| self.week.closed_for(local(*offset, cursor)));
+            let Some((closed, wait)) = waits.enumerate().find(|(_, wait)| !wait.is_zero()) else {
                 return Some(cursor);
-            }
+            };
+            self.offsets[..=closed].rotate_right(1);
+            cursor = later(cursor, wait);
         }
         None
     }

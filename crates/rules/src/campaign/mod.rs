@@ -224,6 +224,10 @@ impl Campaign {
         self.reads = Series { since, ..Series::default() };
         self.counts.reset();
         self.starts.reset();
+        if self.seen.is_none() {
+            // What was never read is read at once.
+            self.last_look = None;
+        }
         if let Some(press) = &mut self.press {
             press.next = Duration::ZERO;
         }

@@ -186,6 +186,7 @@ fn pause_clock(i: &Inputs<'_>) -> Option<String> {
     let timed = i.spec.state == DeclaredState::Paused && i.spec.pause_duration_seconds > 0;
     match &i.campaign.status.pause {
         _ if !timed => None,
+        Some(pause) if pause.until.0 <= i.now.wall => None,
         Some(pause) => Some(format!("the pause ends {}", pause.until.0)),
         None => Some("this operator did not pause it, so pauseDurationSeconds does not run".into()),
     }

@@ -76,12 +76,31 @@ fn never_opens(zones: &[String], hours: Vec<Hours>, lead: i32, most: usize) {
 
 #[test]
 fn many_short_intervals_in_many_zones_that_never_meet_take_few_questions() {
-    never_opens(&thirty_two_zones(at("2026-03-01T00:00:00Z")), every_half_hour(1), 0, 1);
+    never_opens(&thirty_two_zones(at("2026-03-01T00:00:00Z")), every_half_hour(1), 0, 20_000);
 }
 
 #[test]
 fn intervals_that_the_lead_uses_up_take_few_questions() {
-    never_opens(&["America/New_York".into(), "Europe/London".into()], every_half_hour(5), 600, 1);
+    never_opens(&["America/New_York".into(), "Europe/London".into()], every_half_hour(5), 600, 30_000);
+}
+
+#[test]
+fn what_the_lead_leaves_is_found_between_spans_that_it_uses_up() {
+    let c =
+        calendar(&["UTC"], vec![hours(&ALL, "08:00", "08:10"), hours(&[Day::Mon], "10:00", "11:00")], 600);
+    let found: Vec<_> = c.spans(at("2026-11-22T00:00:00Z")).map(|span| span.0).take(50).collect();
+    let monday = |n: i64| at("2026-11-23T10:00:00Z") + SignedDuration::from_hours(n * 7 * 24);
+    assert_eq!(found, (0..50).map(monday).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_only_a_shift_makes_long_enough_is_found_in_its_first_week() {
+    // Five minutes on Mondays all year; half an hour on Wednesdays while London is four hours ahead and not five.
+    let mondays = [hours(&[Day::Mon], "08:00", "09:30"), hours(&[Day::Mon], "13:00", "13:05")];
+    let wednesday = hours(&[Day::Wed], "08:00", "12:30");
+    let hours = mondays.into_iter().chain([wednesday]).collect();
+    let c = calendar(&["America/New_York", "Europe/London"], hours, 600);
+    assert_eq!(c.view(at("2026-02-01T00:00:00Z")).next_open, Some(at("2026-03-11T12:00:00Z")));
 }
 
 #[test]
