@@ -353,10 +353,16 @@ mod tests {
     }
 
     #[test]
-    fn what_another_writer_has_written_is_taken_over() {
+    fn what_another_writer_has_written_is_taken_over_but_opens_nothing_that_has_ended() {
         let (mut work, found) = ended_after_a_lost_write();
         work.unanswered.clear();
+        let mut theirs = found.status.clone().unwrap();
         work.adopt(found, now());
-        assert!(work.campaign.status.pending_transition.is_some());
+        assert_eq!(work.campaign.status.pending_transition, None, "it has ended here");
+
+        let other = uuid::Uuid::from_u128(8);
+        theirs.pending_transition.as_mut().unwrap().id = other;
+        work.adopt(object(&theirs, 3), now());
+        assert_eq!(work.campaign.status.pending_transition.as_ref().map(|p| p.id), Some(other));
     }
 }
