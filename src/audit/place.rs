@@ -1,26 +1,16 @@
-//! The audit record: append-only JSON lines on standard output, and in a file where one is given.
-//!
-//! A line is flushed before the PUT that it announces, as far as that may wait for it. Each of the two places has a thread and a
-//! queue of its own: whoever tells a line waits for neither. The file is the record where one is given, standard output
-//! otherwise: while it can't be written, or not soon, starts are held and closes go on.
+//! A place that lines go to: a thread of its own writes them, so that nobody waits for a disk, a mount or a pipe.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fs::{File, OpenOptions};
+use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use rules::kinds::{Cause, Observed, Outcome, Target};
-use serde::Serialize;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 use tracing_appender::non_blocking::NonBlocking;
-use uuid::Uuid;
 
 /// After a failure a place is tried again with every new line, and after that long without one.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
@@ -33,183 +23,8 @@ const STALLED_AFTER: Duration = Duration::from_secs(1);
 /// How long opening the file may hold up the start of the process.
 const OPENED_WITHIN: Duration = Duration::from_secs(2);
 
-/// What an audit line tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum AuditEvent {
-    /// A transition, before (`intent`) and after (`outcome`).
-    StateTransition,
-    /// A start that is wanted and held back.
-    TransitionBlocked,
-    /// One try of a transition that did not get through.
-    TransitionFailed,
-    /// Somebody else changed the campaign.
-    ExternalChange,
-    /// The declaration is gone.
-    SupervisionEnded,
-}
-
-/// Before or after the PUT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// About to be sent.
-    Intent,
-    /// What came of it.
-    Outcome,
-}
-
-/// One line. Absent facts are left out.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AuditRecord {
-    pub timestamp: Timestamp,
-    pub event: AuditEvent,
-    pub namespace: String,
-    pub name: String,
-    pub generation: i64,
-    pub tenant: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
-    pub campaign_id: String,
-    /// The state that is asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<Target>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resume_mode: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub transaction_id: Option<Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub phase: Option<Phase>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<AuditOutcome>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cause: Option<Cause>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub attempts: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub latency_ms: Option<i64>,
-    /// Sent without a successful read.
-    pub blind: bool,
-    /// What CXone last said of the campaign.
-    pub seen: Observed,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-    /// Every gate and its verdict.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub compliance_check: BTreeMap<&'static str, String>,
-    pub zone_database: &'static str,
-    pub operator_version: &'static str,
-}
-
-/// How what the line tells of ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum AuditOutcome {
-    /// A transition.
-    Transition(Outcome),
-    /// The supervision of a campaign.
-    Supervision(Ending),
-}
-
-/// How the supervision of a campaign ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Ending {
-    /// It is known not to dial.
-    Paused,
-    /// It could not be paused in time, or its state is not known.
-    LeftRunning,
-    /// It was left as it is, as declared.
-    Retained,
-}
-
-/// Where audit lines go.
-pub struct Audit {
-    /// The file where one is given, standard output otherwise.
-    record: Place,
-    /// Standard output, beside a file.
-    copy: Option<Place>,
-    /// Both get the lines in one order.
-    order: Mutex<()>,
-}
-
-impl Audit {
-    /// Opens the file, where one is given. Lines that can't be written go to `echo` too.
-    ///
-    /// # Errors
-    /// Where it can't be opened for appending. One that does not answer is waited for beside all else: starts are held.
-    pub fn open(path: Option<PathBuf>, echo: NonBlocking) -> io::Result<Self> {
-        let (record, copy) = match path {
-            Some(path) => {
-                let file = Place::start("the audit log", "audit", move || append_to(&path), Some(echo))?;
-                (file, Some(Place::start("standard output", "audit-copy", standard_output, None)?))
-            }
-            None => (Place::start("standard output", "audit", standard_output, Some(echo))?, None),
-        };
-        Ok(Self { record, copy, order: Mutex::new(()) })
-    }
-
-    /// Whether a start may rely on its line being written.
-    pub fn is_writable(&self) -> bool {
-        !self.record.state.failing.load(Ordering::Acquire) && !self.record.state.is_stalled()
-    }
-
-    /// Queues a line. What can't be written yet follows as soon as it can.
-    pub fn tell(&self, record: &AuditRecord) {
-        match line_of(record) {
-            Ok(line) => self.queue(line, None),
-            Err(error) => error!(%error, "an audit line can't be put in words"),
-        }
-    }
-
-    /// Queues a line and waits until it is written and flushed, at most `patience`; not at all for a place that is stalled.
-    ///
-    /// # Errors
-    /// Where it is not: it then stands on standard error too, and follows like any other.
-    pub async fn announce(&self, record: &AuditRecord, patience: Duration) -> io::Result<()> {
-        let line = line_of(record)?;
-        let (written, is_written) = oneshot::channel();
-        self.queue(line.clone(), Some(written));
-        self.record.until(is_written, line, patience).await
-    }
-
-    /// Waits until everything queued is dealt with, at most `patience`.
-    pub async fn flush(&self, patience: Duration) {
-        let waiting = || self.places().any(|place| place.state.waiting.load(Ordering::Acquire) > 0);
-        let done = async {
-            while waiting() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        if tokio::time::timeout(patience, done).await.is_err() {
-            error!("audit lines could not be written within {patience:?}: the last ones are lost");
-        }
-    }
-
-    fn queue(&self, line: Vec<u8>, written: Option<oneshot::Sender<io::Result<()>>>) {
-        // Nothing waits under this lock: it is held for two pushes.
-        let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(copy) = &self.copy {
-            copy.queue(line.clone(), None);
-        }
-        self.record.queue(line, written);
-    }
-
-    fn places(&self) -> impl Iterator<Item = &Place> {
-        std::iter::once(&self.record).chain(&self.copy)
-    }
-}
-
-fn line_of(record: &AuditRecord) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(record)?;
-    line.push(b'\n');
-    Ok(line)
-}
-
 /// One place that lines go to, as those see it who tell them.
-struct Place {
+pub(super) struct Place {
     name: &'static str,
     lines: SyncSender<Line>,
     state: Arc<State>,
@@ -235,7 +50,17 @@ struct State {
 }
 
 impl Place {
-    fn start(
+    /// Whether a line that is told now can be relied on.
+    pub(super) fn is_trusted(&self) -> bool {
+        !self.state.failing.load(Ordering::Acquire) && !self.state.is_stalled()
+    }
+
+    /// Whether nothing waits to be written.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state.waiting.load(Ordering::Acquire) == 0
+    }
+
+    pub(super) fn start(
         name: &'static str,
         thread: &str,
         open: impl Fn() -> io::Result<File> + Send + 'static,
@@ -267,7 +92,7 @@ impl Place {
         Ok(Self { name, lines, state, echo })
     }
 
-    fn queue(&self, bytes: Vec<u8>, written: Option<oneshot::Sender<io::Result<()>>>) {
+    pub(super) fn queue(&self, bytes: Vec<u8>, written: Option<oneshot::Sender<io::Result<()>>>) {
         self.state.waiting.fetch_add(1, Ordering::AcqRel);
         let Err(refused) = self.lines.try_send(Line { bytes, written }) else { return };
         self.state.waiting.fetch_sub(1, Ordering::AcqRel);
@@ -279,7 +104,7 @@ impl Place {
         tell_echo(&self.echo, &line.bytes);
     }
 
-    async fn until(
+    pub(super) async fn until(
         &self,
         is_written: oneshot::Receiver<io::Result<()>>,
         line: Vec<u8>,
@@ -409,21 +234,15 @@ fn tell_echo(echo: &Option<NonBlocking>, line: &[u8]) {
     }
 }
 
-fn append_to(path: &PathBuf) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
-}
-
-/// Without the buffer and the lock that Rust puts around it.
-fn standard_output() -> io::Result<File> {
-    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{PipeReader, Read};
     use std::os::fd::OwnedFd;
     use std::sync::atomic::AtomicU32;
 
+    use std::fs::OpenOptions;
+
+    use super::super::append_to;
     use super::*;
 
     const PIPE: usize = 65536;

@@ -1,0 +1,100 @@
+//! One line of the audit record.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rules::kinds::{Cause, Observed, Outcome, Target};
+use serde::Serialize;
+use uuid::Uuid;
+
+/// What an audit line tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AuditEvent {
+    /// A transition, before (`intent`) and after (`outcome`).
+    StateTransition,
+    /// A start that is wanted and held back.
+    TransitionBlocked,
+    /// One try of a transition that did not get through.
+    TransitionFailed,
+    /// Somebody else changed the campaign.
+    ExternalChange,
+    /// The declaration is gone.
+    SupervisionEnded,
+}
+
+/// Before or after the PUT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// About to be sent.
+    Intent,
+    /// What came of it.
+    Outcome,
+}
+
+/// One line. Absent facts are left out.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditRecord {
+    pub timestamp: Timestamp,
+    pub event: AuditEvent,
+    pub namespace: String,
+    pub name: String,
+    pub generation: i64,
+    pub tenant: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    pub campaign_id: String,
+    /// The state that is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Target>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resume_mode: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<AuditOutcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<i64>,
+    /// Sent without a successful read.
+    pub blind: bool,
+    /// What CXone last said of the campaign.
+    pub seen: Observed,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Every gate and its verdict.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub compliance_check: BTreeMap<&'static str, String>,
+    pub zone_database: &'static str,
+    pub operator_version: &'static str,
+}
+
+/// How what the line tells of ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum AuditOutcome {
+    /// A transition.
+    Transition(Outcome),
+    /// The supervision of a campaign.
+    Supervision(Ending),
+}
+
+/// How the supervision of a campaign ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Ending {
+    /// It is known not to dial.
+    Paused,
+    /// It could not be paused in time, or its state is not known.
+    LeftRunning,
+    /// It was left as it is, as declared.
+    Retained,
+}
