@@ -1,11 +1,13 @@
 //! The kinds of the group `dialer.cxone-operator.io`, and the manifests that teach them to an API server.
 
 mod campaign;
+mod policy;
 mod scalars;
 mod status;
 mod tenant;
 
 pub use campaign::*;
+pub use policy::*;
 pub use scalars::*;
 pub use status::*;
 pub use tenant::*;
@@ -27,7 +29,7 @@ pub const FINALIZER: &str = "dialer.cxone-operator.io/pause";
 /// # Errors
 /// Where a definition can't be put as JSON, which would be a defect of this crate.
 pub fn definitions() -> Result<Vec<(String, Value)>, serde_json::Error> {
-    [DialerCampaignState::crd(), CXoneTenant::crd()]
+    [DialerCampaignState::crd(), CXoneTenant::crd(), DialingPolicy::crd()]
         .into_iter()
         .map(|crd| {
             let name = format!("{}.yaml", crd.spec.names.plural);

@@ -48,6 +48,28 @@ impl Instant {
     }
 }
 
+/// A local date such as `2026-12-25`.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "timestamp(self + 'T00:00:00Z').getFullYear() >= 2000",
+    "message": "must be a date such as 2026-12-25, from the year 2000 on"
+}]))]
+pub struct LocalDate(
+    #[schemars(
+        length(min = 10, max = 10),
+        regex(pattern = r"^2[01][0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")
+    )]
+    pub String,
+);
+
+impl LocalDate {
+    /// The date, or `None` where the text is none.
+    pub fn date(&self) -> Option<jiff::civil::Date> {
+        self.0.parse().ok()
+    }
+}
+
 /// A local time at which an interval opens, `00:00` to `23:59`.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[serde(transparent)]
