@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::gates::{self, Gate, Row};
 use crate::inputs::Inputs;
-use crate::kinds::{Cause, Effective, Observed, Target};
+use crate::kinds::{Cause, Effective, Observed, PolicyRef, Target};
 use crate::reasons::Reason;
 use crate::step;
 use crate::wants::{Wants, wants};
@@ -81,6 +81,19 @@ impl Decision {
         self.gates.iter().filter(move |gate| gate.row == row && gate.obstacle().is_some())
     }
 
+    /// The policy that demands the close, where one does.
+    pub fn decided_by(&self) -> Option<&PolicyRef> {
+        match self.wants {
+            Wants::Closed(..) | Wants::Expired => None,
+            Wants::Running(_) | Wants::Leave => self.obstacles(Row::Run).next()?.obstacle()?.policy.as_ref(),
+        }
+    }
+
+    /// Whether a freeze holds it.
+    pub fn is_frozen(&self) -> bool {
+        self.gates.iter().filter_map(Gate::obstacle).any(|obstacle| obstacle.reason == Reason::Frozen)
+    }
+
     /// Whether it is seen running, or not known not to, where it must not.
     pub fn must_close(&self) -> bool {
         self.closing.is_some() && !self.satisfied
@@ -152,6 +165,8 @@ pub(crate) fn holds_a_start(gate: &Gate) -> bool {
                 | Reason::PauseExpired
                 | Reason::AuditUnavailable
                 | Reason::ClockSkew
+                | Reason::Frozen
+                | Reason::PolicyUnreadable
         )
     })
 }

@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::calendar::NoCalendar;
 use crate::inputs::{Claim, Inputs, Tenant, Window};
-use crate::kinds::{Cause, Observed, OnExternalPause, RELEASE, ResumeMode};
+use crate::kinds::{Cause, Observed, OnExternalPause, PolicyRef, RELEASE, ResumeMode};
+use crate::policies::{ActiveFreeze, Knowledge};
 use crate::reasons::Reason;
 use crate::wants::Wants;
 
@@ -12,6 +12,9 @@ use crate::wants::Wants;
 pub const MAX_SKEW: SignedDuration = SignedDuration::from_secs(30);
 /// A start must leave this much time, besides one request's timeout, before the hours end.
 pub const START_MARGIN: SignedDuration = SignedDuration::from_secs(5);
+
+/// The gate of the dialing window.
+pub const WINDOW: &str = "compliance window";
 
 /// Which question a gate belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub struct Obstacle {
     pub until: Option<Timestamp>,
     /// The same for people: what, and what it was compared with.
     pub detail: String,
+    /// The policy whose rule it is, where it is one's.
+    pub policy: Option<PolicyRef>,
 }
 
 impl Gate {
@@ -73,6 +78,8 @@ impl Gate {
             Some(Reason::NoWindow) => Cause::NoWindow,
             Some(Reason::UnknownZone) => Cause::UnknownZone,
             Some(Reason::ScheduledResume) => Cause::ScheduledResume,
+            Some(Reason::Frozen) => Cause::Frozen,
+            Some(Reason::PolicyUnreadable) => Cause::PolicyUnreadable,
             _ => Cause::OutsideWindow,
         }
     }
@@ -80,10 +87,11 @@ impl Gate {
 
 /// Asks every gate. Those that may close a running campaign come first, in the order in which people want to hear of them.
 pub fn ask(inputs: &Inputs<'_>, wants: Wants) -> Vec<Gate> {
-    let gate = |rule, row, verdict| Gate { rule, row, verdict };
     vec![
         gate("hold annotation", Row::Run, hold(inputs)),
-        gate("compliance window", Row::Run, window(inputs)),
+        freeze(inputs),
+        policies(inputs),
+        gate(WINDOW, Row::Run, window(inputs)),
         gate("scheduled resume", Row::Run, scheduled(inputs)),
         gate("all declarations listed", Row::Start, listed(inputs)),
         gate("tenant", Row::Start, tenant(inputs)),
@@ -98,8 +106,21 @@ pub fn ask(inputs: &Inputs<'_>, wants: Wants) -> Vec<Gate> {
     ]
 }
 
+fn gate(rule: &'static str, row: Row, verdict: Verdict) -> Gate {
+    Gate { rule, row, verdict }
+}
+
 fn closed(reason: Reason, until: Option<Timestamp>, detail: impl Into<String>) -> Verdict {
-    Verdict::Closed(Obstacle { reason, until, detail: detail.into() })
+    closed_by(None, reason, until, detail)
+}
+
+fn closed_by(
+    policy: Option<PolicyRef>,
+    reason: Reason,
+    until: Option<Timestamp>,
+    detail: impl Into<String>,
+) -> Verdict {
+    Verdict::Closed(Obstacle { reason, until, detail: detail.into(), policy })
 }
 
 fn hold(i: &Inputs<'_>) -> Verdict {
@@ -113,15 +134,56 @@ fn hold(i: &Inputs<'_>) -> Verdict {
     }
 }
 
+/// Closes where one of the freezes pauses what runs; holds starts where none does.
+fn freeze(i: &Inputs<'_>) -> Gate {
+    const RULE: &str = "freeze";
+    let (pausing, holding): (Vec<_>, Vec<_>) =
+        i.policies.freezes(i.now.wall).partition(|freeze| freeze.pauses);
+    let all: Vec<_> = pausing.iter().chain(&holding).collect();
+    let Some(first) = all.first() else { return gate(RULE, Row::Run, Verdict::Open) };
+    let row = if pausing.is_empty() { Row::Start } else { Row::Run };
+    // It lasts as long as the last of those that matter to the row.
+    let lasting = if pausing.is_empty() { &holding } else { &pausing };
+    let until = lasting.iter().map(|freeze| freeze.until).collect::<Option<Vec<_>>>();
+    let until = until.and_then(|ends| ends.into_iter().max());
+    let detail: Vec<_> = all.iter().map(|freeze| frozen(freeze)).collect();
+    gate(RULE, row, closed_by(Some(first.policy.reference()), Reason::Frozen, until, detail.join("; ")))
+}
+
+fn frozen(freeze: &ActiveFreeze<'_>) -> String {
+    let end = freeze.until.map_or_else(|| "until it is lifted".to_owned(), |until| format!("until {until}"));
+    let what = if freeze.pauses { "frozen" } else { "starts frozen" };
+    format!("{what} by policy {} {end}: {}", freeze.policy.name, freeze.reason)
+}
+
+fn policies(i: &Inputs<'_>) -> Gate {
+    const RULE: &str = "policies readable";
+    let unreadable = |why: &str| closed(Reason::PolicyUnreadable, None, why);
+    match &i.policies.knowledge {
+        Knowledge::Full => gate(RULE, Row::Run, Verdict::Open),
+        Knowledge::InDoubt(why) => gate(RULE, Row::Start, unreadable(why)),
+        Knowledge::Missing(why) => gate(RULE, Row::Run, unreadable(why)),
+    }
+}
+
 fn window(i: &Inputs<'_>) -> Verdict {
     match i.window {
-        Window::None(why @ NoCalendar::NoWindow) => closed(Reason::NoWindow, None, why.to_string()),
-        Window::None(why) => closed(Reason::UnknownZone, None, why.to_string()),
-        Window::Known { view, .. } if view.open => Verdict::Open,
-        Window::Known { view, rule } => match view.next_open {
-            Some(at) => closed(Reason::OutsideWindow, Some(at), format!("outside {rule}; opens {at}")),
-            None => closed(Reason::NeverOpen, None, format!("{rule} does not open within 400 days")),
-        },
+        Window::None(why) => closed_by(why.policy().cloned(), why.reason(), None, why.to_string()),
+        Window::Known(view) if view.open => Verdict::Open,
+        Window::Known(view) => {
+            let (rule, policy) = (&view.rule.text, view.rule.policy.clone());
+            match view.next_open {
+                Some(at) => {
+                    closed_by(policy, Reason::OutsideWindow, Some(at), format!("outside {rule}; opens {at}"))
+                }
+                None => closed_by(
+                    policy,
+                    Reason::NeverOpen,
+                    None,
+                    format!("{rule} does not open within 400 days"),
+                ),
+            }
+        }
     }
 }
 
@@ -235,11 +297,14 @@ fn state_read(i: &Inputs<'_>) -> Verdict {
 }
 
 fn volume(i: &Inputs<'_>) -> Verdict {
-    let cap = i.spec.max_active_calls;
+    let cap = i.cap();
     match i.campaign.pass.active_calls {
         None => Verdict::Unknown,
-        Some(calls) if i64::from(calls) <= i64::from(cap) => Verdict::Open,
-        Some(_) => closed(Reason::TooManyCalls, None, format!("more than {cap} calls are active")),
+        Some(calls) if i64::from(calls) <= i64::from(cap.calls) => Verdict::Open,
+        Some(_) => {
+            let detail = format!("more than {cap} are active");
+            closed_by(cap.policy, Reason::TooManyCalls, None, detail)
+        }
     }
 }
 

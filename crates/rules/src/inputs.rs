@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::calendar::{NoCalendar, WindowView};
+use crate::calendar::{Calendar, Cap, NoCalendar, WindowView};
 use crate::campaign::Campaign;
-use crate::kinds::DialerCampaignStateSpec;
+use crate::kinds::{ComplianceWindow, DialerCampaignStateSpec};
+use crate::policies::Policies;
 use crate::trouble::Now;
 
 /// Everything that a decision is made of.
@@ -18,12 +19,25 @@ pub struct Inputs<'a> {
     pub meta: &'a Meta,
     /// What the operator knows besides.
     pub site: &'a Site,
-    /// The dialing window.
+    /// The policies that concern it.
+    pub policies: &'a Policies,
+    /// The dialing window that its own hours and the policies come to.
     pub window: &'a Window,
     /// What is known of the campaign.
     pub campaign: &'a Campaign,
     /// Both clocks.
     pub now: Now,
+}
+
+impl Inputs<'_> {
+    /// The lowest cap on active calls: the declaration's own, or that of a policy.
+    pub fn cap(&self) -> Cap {
+        let own = Cap { calls: self.spec.max_active_calls, policy: None };
+        match self.window {
+            Window::Known(WindowView { cap: Some(cap), .. }) if cap.calls < own.calls => cap.clone(),
+            _ => own,
+        }
+    }
 }
 
 /// What matters of an object's metadata.
@@ -99,27 +113,33 @@ pub enum Claim {
 pub enum Window {
     /// It can't be asked: closed.
     None(NoCalendar),
-    /// It was asked at this instant.
-    Known {
-        /// What it said.
-        view: WindowView,
-        /// The rule in words.
-        rule: String,
-    },
+    /// What it said at this instant.
+    Known(WindowView),
 }
 
 impl Window {
     /// When it closes, where it is open.
     pub fn next_close(&self) -> Option<Timestamp> {
         match self {
-            Self::Known { view, .. } if view.open => view.next_close,
+            Self::Known(view) if view.open => view.next_close,
             _ => None,
         }
     }
 
-    pub(crate) fn next_edge(&self) -> Option<Timestamp> {
+    /// The window as a campaign's own hours and these policies make it, at this instant.
+    pub fn at(own: Option<&ComplianceWindow>, policies: &Policies, now: Timestamp) -> Self {
+        match Calendar::new(own, &policies.matching, policies.required) {
+            Ok(calendar) => Self::Known(calendar.view(now)),
+            Err(why) => Self::None(why),
+        }
+    }
+
+    /// When it changes, or may: a rule can begin to apply without opening or closing anything.
+    pub fn next_edge(&self) -> Option<Timestamp> {
         match self {
-            Self::Known { view, .. } => view.next_edge(),
+            Self::Known(view) => {
+                view.next_edge().map_or(Some(view.holds_until), |at| Some(at.min(view.holds_until)))
+            }
             Self::None(_) => None,
         }
     }

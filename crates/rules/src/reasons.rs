@@ -44,23 +44,27 @@ reasons! {
     /// The state differs from what is declared.
     Declared => "See `Held` and `Ready` for why; where they say nothing, wait: it is about to be applied.";
 
-    /// Within the hours of the campaign.
+    /// Within the hours of the campaign and of every policy.
     WithinWindow => "Nothing.";
     /// Nothing holds the campaign.
     NotHeld => "Nothing.";
     /// Few enough calls are active to start.
     WithinCap => "Nothing.";
 
-    /// Outside the hours of the campaign.
-    OutsideWindow => "Wait for `status.window.nextOpen`, or change `spec.complianceWindow`.";
-    /// The campaign has no hours.
-    NoWindow => "Set `spec.complianceWindow` with `timeZones` and `hours`.";
+    /// Outside the hours of the campaign or of a policy.
+    OutsideWindow => "Wait for `status.window.nextOpen`, or change what `status.window.rule` names.";
+    /// Neither the campaign nor a policy gives hours.
+    NoWindow => "Set `spec.complianceWindow` with `timeZones` and `hours`, or apply a DialingPolicy that gives hours.";
     /// The hours do not open within 400 days.
-    NeverOpen => "Change `spec.complianceWindow`: its zones are never open together, or the lead uses the hours up.";
+    NeverOpen => "Change `spec.complianceWindow` or the policies: their hours never meet in all zones, or the lead uses them up.";
     /// A time zone is not in the operator's database.
     UnknownZone => "Use another zone, or update the operator.";
     /// The hold annotation is set.
     Manual => "Remove the annotation: `kubectl annotate dcs NAME dialer.cxone-operator.io/hold-`.";
+    /// A policy's freeze holds the campaign.
+    Frozen => "Ask who froze it (`kubectl get dpol`); lift it with `kubectl patch dpol NAME --type merge -p '{\"spec\":{\"freeze\":null}}'`.";
+    /// A policy that may concern the campaign can't be read, or the policies can't be listed.
+    PolicyUnreadable => "Read the message: mend the DialingPolicy or the operator's rights; `--no-policies` is the explicit way to live without them.";
     /// `resumeAt` has not come.
     ScheduledResume => "Wait for `spec.resumeAt`, or change `spec.resumeMode`.";
     /// A timed pause is over and `pauseExpiry: Hold` keeps it.
@@ -120,6 +124,8 @@ reasons! {
     /// The object can't be decoded; the operator leaves its campaign alone.
     Undecodable => "Apply the object anew with a manifest that the current CRD accepts.";
 
+    /// The policy can be read and applies.
+    PolicyReady => "Nothing.";
     /// CXone has accepted the tenant's credentials.
     TenantReady => "Nothing.";
     /// The tenant's host does not answer, or answers 5xx.

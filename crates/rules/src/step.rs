@@ -77,7 +77,7 @@ const START_DOUBT_EVERY: Duration = Duration::from_secs(5);
 fn start_due(i: &Inputs<'_>) -> Duration {
     let c = i.campaign;
     let steps = [&c.reads, &c.counts, &c.starts].into_iter().filter_map(|series| series.not_before);
-    steps.chain(i.site.hold).chain(c.slot).max().unwrap_or_default()
+    steps.chain(i.site.hold).chain(c.slot).chain(c.thaw).max().unwrap_or_default()
 }
 
 fn look_if_due(i: &Inputs<'_>, d: &Decision) -> Step {
@@ -156,17 +156,23 @@ fn look_before(i: &Inputs<'_>, close: Timestamp) -> Option<Duration> {
     (!looked).then_some(due)
 }
 
+/// The next instant at which a gate or the declaration itself may change by the clock alone.
+pub fn next_edge(i: &Inputs<'_>) -> Option<Timestamp> {
+    let edges = [
+        i.window.next_edge(),
+        i.policies.next_thaw(i.now.wall),
+        i.spec.resume_at.as_ref().map(crate::kinds::Instant::timestamp),
+        i.campaign.status.pause.as_ref().map(|pause| pause.until.0),
+    ];
+    edges.into_iter().flatten().filter(|at| *at > i.now.wall).min()
+}
+
 pub(crate) fn wake_in(i: &Inputs<'_>, d: &Decision) -> Duration {
     if d.step != Step::Rest {
         return Duration::ZERO;
     }
     let c = i.campaign;
-    let wall = [
-        i.window.next_edge(),
-        i.spec.resume_at.as_ref().map(crate::kinds::Instant::timestamp),
-        c.status.pause.as_ref().map(|pause| pause.until.0),
-    ];
-    let wall = wall.into_iter().flatten().filter(|at| *at > i.now.wall).map(|at| i.now.until(at));
+    let wall = next_edge(i).map(|at| i.now.until(at));
     let pressing = d.must_close();
     let look = if pressing { look_before_a_close(i) } else { planned_look(i, d) };
     // One that came due in the pass that sent the last is sent by the next pass, at once.
@@ -181,5 +187,5 @@ pub(crate) fn wake_in(i: &Inputs<'_>, d: &Decision) -> Duration {
         c.violating_since.map(|since| since + VIOLATION_AFTER),
     ];
     let mono = mono.into_iter().flatten().filter(|at| *at > i.now.mono).map(|at| i.now.until_mono(at));
-    wall.chain(mono).min().unwrap_or(DECIDE_EVERY).min(DECIDE_EVERY)
+    wall.into_iter().chain(mono).min().unwrap_or(DECIDE_EVERY).min(DECIDE_EVERY)
 }

@@ -16,6 +16,7 @@ use rules::kinds::{
     CampaignStatus, Cause, DeclaredState, DialerCampaignStateSpec, Observed, Outcome, PauseStatus, Target,
     stamp,
 };
+use rules::policies::Policies;
 use rules::report::report;
 use rules::trouble::{Now, Trouble};
 use rules::wants::Wants;
@@ -174,20 +175,20 @@ proptest! {
         until in wall(),
     ) {
         let site = Site { timeout, hold, ..green() };
-        let meta = Meta { generation: 1, ..Meta::default() };
+        let (meta, policies) = (Meta { generation: 1, ..Meta::default() }, Policies::default());
         let mut c = Campaign::default();
         let pause = PauseStatus { since: stamp(until), until: stamp(until), duration_seconds: spec.pause_duration_seconds };
         c.status = CampaignStatus { pause: Some(pause), ..CampaignStatus::default() };
         for (act, wall, mono) in acts {
             let now = Now { wall, mono };
-            let window = window_at(&spec, wall);
-            let inputs = Inputs { spec: &spec, meta: &meta, site: &site, window: &window, campaign: &c, now };
+            let window = window_at(&spec, &policies, wall);
+            let inputs = Inputs { spec: &spec, meta: &meta, site: &site, policies: &policies, window: &window, campaign: &c, now };
             let d = decide(&inputs);
             let (status, since) = report(&inputs, &d);
             prop_assert!(d.wake_in <= secs(15));
             prop_assert!(d.step == Step::Rest || d.wake_in == Duration::ZERO);
             prop_assert!(status.history.len() <= 10 && status.reverts.len() <= 3);
-            c.decided(&d, now);
+            c.decided(&d, now, 0.5);
             (c.status, c.working_since) = (status, since);
             step(&mut c, &spec, act, now, &d, timeout);
         }

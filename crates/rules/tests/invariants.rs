@@ -158,11 +158,12 @@ fn with(snapshot: &Snapshot, change: impl FnOnce(&mut Snapshot)) -> Snapshot {
 }
 
 fn again(s: &Snapshot) -> rules::decide::Decision {
-    let window = window_at(&s.spec, s.now.wall);
+    let window = window_at(&s.spec, &s.policies, s.now.wall);
     decide(&Inputs {
         spec: &s.spec,
         meta: &s.meta,
         site: &s.site,
+        policies: &s.policies,
         window: &window,
         campaign: &s.campaign,
         now: s.now,

@@ -1,61 +1,103 @@
-//! The search for the next instant at which all zones are open, or one is not.
+//! The search for the next instant at which every rule is open in each of its zones, or one is not.
 //!
-//! Between two shifts of any zone's offset every local time runs evenly, so what the zones allow together repeats weekly: a
-//! week without an opening means none before the next shift. That bounds the search by the number of shifts.
+//! A stretch is the time between two shifts of any zone's offset, and between two dates on which a rule turns. Within it every
+//! local time runs evenly and the same rules apply, so what they allow together repeats weekly: a week without an
+//! opening means none before the next stretch. That bounds the search by the number of stretches.
 
+use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
+use super::rule::Rule;
 use super::week::{WEEK, Week};
+use super::{Calendar, Cap};
 
-/// A search that moves forward in time, and knows the stretch it is in: from `from` until `until` no zone shifts.
+/// A search that moves forward in time, and knows the stretch it is in.
 pub(super) struct Search<'a> {
-    week: &'a Week,
-    zones: &'a [TimeZone],
-    /// The offsets of the zones in this stretch, each once.
-    offsets: Vec<Offset>,
+    calendar: &'a Calendar,
+    clocks: Vec<Clock<'a>>,
+    stretch: Stretch<'a>,
+}
+
+/// The close of a span.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Close {
+    /// The first instant at which something is closed.
+    pub(super) at: Timestamp,
+    /// The largest lead of the rules that applied until then.
+    pub(super) lead: SignedDuration,
+}
+
+/// A zone's clock until its next shift.
+struct Clock<'a> {
+    zone: &'a TimeZone,
+    offset: Offset,
+    shift: Timestamp,
+}
+
+/// From `from` until `until` no zone shifts and no rule turns.
+struct Stretch<'a> {
     from: Timestamp,
     until: Timestamp,
+    /// Something is closed all through it.
+    shut: bool,
+    /// What must be open: the week of a rule (by its place), in an offset.
+    strands: Vec<(usize, &'a Week, Offset)>,
+    lead: SignedDuration,
+    cap: Option<Cap>,
 }
 
 impl<'a> Search<'a> {
     /// A search that starts at this instant.
-    pub(super) fn new(week: &'a Week, zones: &'a [TimeZone], at: Timestamp) -> Self {
-        let mut offsets: Vec<_> = zones.iter().map(|zone| zone.to_offset(at)).collect();
-        offsets.sort_unstable();
-        offsets.dedup();
-        let shifts = zones.iter().filter_map(|zone| zone.following(at).next());
-        let until = shifts.map(|shift| shift.timestamp()).min().unwrap_or(Timestamp::MAX);
-        #[cfg(test)]
-        work::count(zones.len());
-        Self { week, zones, offsets, from: at, until }
+    pub(super) fn new(calendar: &'a Calendar, at: Timestamp) -> Self {
+        let clocks: Vec<_> = calendar.zones.iter().map(|zone| Clock::at(zone, at)).collect();
+        let stretch = Stretch::new(calendar, &clocks, at);
+        Self { calendar, clocks, stretch }
     }
 
-    /// The first instant from `at` on, before `end`, at which every zone is open.
+    /// Until when no zone shifts and no rule turns.
+    pub(super) fn stretch_ends(&self) -> Timestamp {
+        self.stretch.until
+    }
+
+    /// The lowest cap of the rules that apply.
+    pub(super) fn cap(&self) -> Option<Cap> {
+        self.stretch.cap.clone()
+    }
+
+    /// The largest lead of the rules that apply.
+    pub(super) fn lead(&self) -> SignedDuration {
+        self.stretch.lead
+    }
+
+    /// The first instant from `at` on, before `end`, at which everything is open.
     pub(super) fn next_open(&mut self, at: Timestamp, end: Timestamp) -> Option<Timestamp> {
         let mut from = at;
         while from < end {
             self.enter(from);
-            let open = self.open_within(from, later(from, WEEK).min(self.until).min(end));
+            let open = self.stretch.open_within(from, later(from, WEEK).min(self.stretch.until).min(end));
             if open.is_some() {
                 return open;
             }
-            from = self.until;
+            from = self.stretch.until;
         }
         None
     }
 
-    /// The first instant from `at` on, before `end`, at which some zone is closed.
-    pub(super) fn next_close(&mut self, at: Timestamp, end: Timestamp) -> Option<Timestamp> {
+    /// From `at` on, where everything is open: the first instant before `end` at which something is closed.
+    pub(super) fn next_close(&mut self, at: Timestamp, end: Timestamp) -> Option<Close> {
         let mut from = at;
+        let mut lead = SignedDuration::ZERO;
         while from < end {
             self.enter(from);
-            let left = self.offsets.iter().map(|offset| self.week.open_for(local(*offset, from))).min();
-            let close = later(from, left?);
-            if close < self.until {
-                return Some(close).filter(|close| *close < end);
+            let close = self.stretch.closes(from);
+            if close > from {
+                lead = self.stretch.lead;
             }
-            from = self.until;
+            if close < self.stretch.until {
+                return Some(Close { at: close, lead }).filter(|close| close.at < end);
+            }
+            from = self.stretch.until;
         }
         None
     }
@@ -63,39 +105,84 @@ impl<'a> Search<'a> {
     /// From a close at `at`, where no span since `since` was of use: past the weeks that only repeat those spans. More than
     /// a week before the stretch or the search ends stays, since what is cut off there need not be a repetition.
     pub(super) fn past_repeats(&self, since: Timestamp, at: Timestamp, end: Timestamp) -> Timestamp {
-        if at.duration_since(since.max(self.from)) < WEEK {
+        if at.duration_since(since.max(self.stretch.from)) < WEEK {
             return at;
         }
-        let left = self.until.min(end).duration_since(at);
+        let left = self.stretch.until.min(end).duration_since(at);
         let weeks = left.as_secs() / WEEK.as_secs() - 1;
         later(at, SignedDuration::from_secs(WEEK.as_secs() * weeks.max(0)))
     }
 
     /// Makes the stretch the one this instant lies in.
     fn enter(&mut self, at: Timestamp) {
-        if at >= self.until {
-            *self = Self::new(self.week, self.zones, at);
+        if at >= self.stretch.until {
+            for clock in self.clocks.iter_mut().filter(|clock| at >= clock.shift) {
+                *clock = Clock::at(clock.zone, at);
+            }
+            self.stretch = Stretch::new(self.calendar, &self.clocks, at);
         }
     }
+}
 
-    /// The first instant in this part of the stretch at which every zone is open. Nothing is before the opening of a zone that
-    /// is closed, so the search leaps there; that zone is asked first from then on, so that those that never meet soon
+impl<'a> Clock<'a> {
+    fn at(zone: &'a TimeZone, at: Timestamp) -> Self {
+        #[cfg(test)]
+        work::count(1);
+        let shift = zone.following(at).next().map_or(Timestamp::MAX, |shift| shift.timestamp());
+        Self { zone, offset: zone.to_offset(at), shift }
+    }
+}
+
+impl<'a> Stretch<'a> {
+    fn new(calendar: &'a Calendar, clocks: &[Clock<'a>], at: Timestamp) -> Self {
+        let local: Vec<DateTime> = clocks.iter().map(|clock| local(clock.offset, at)).collect();
+        let mut until = clocks.iter().map(|clock| clock.shift).min().unwrap_or(Timestamp::MAX);
+        let mut strands = Vec::new();
+        let mut shut = calendar.lacks_hours(|rule| rule.zones.iter().all(|z| rule.applies(local[*z].date())));
+        for (place, rule) in calendar.rules.iter().enumerate() {
+            let turns = rule.zones.iter().filter_map(|z| rule.until_turn(local[*z]));
+            until = turns.map(|turn| later(at, turn)).fold(until, Timestamp::min);
+            shut |= rule.zones.iter().any(|z| rule.shuts(local[*z].date()));
+            let Some(week) = &rule.week else { continue };
+            let applying = rule.zones.iter().filter(|z| rule.applies(local[**z].date()));
+            strands.extend(applying.map(|z| (place, week, clocks[*z].offset)));
+        }
+        let key = |(place, _, offset): &(usize, &Week, Offset)| (*place, *offset);
+        strands.sort_unstable_by_key(key);
+        strands.dedup_by_key(|strand| key(strand));
+        let binding: Vec<&Rule> = calendar.rules.iter().filter(|rule| rule.binds(&local)).collect();
+        let lead = binding.iter().map(|rule| rule.lead).max().unwrap_or(SignedDuration::ZERO);
+        let cap = binding.iter().filter_map(|rule| Cap::of(rule)).min_by_key(|cap| cap.calls);
+        Self { from: at, until, shut, strands, lead, cap }
+    }
+
+    /// From `from` on: when something is closed, were the stretch never to end.
+    fn closes(&self, from: Timestamp) -> Timestamp {
+        if self.shut {
+            return from;
+        }
+        let left = self.strands.iter().map(|(_, week, offset)| week.open_for(local(*offset, from))).min();
+        left.map_or(Timestamp::MAX, |left| later(from, left))
+    }
+
+    /// The first instant in this part of the stretch at which everything is open. Nothing is before the opening of a strand
+    /// that is closed, so the search leaps there; that strand is asked first from then on, so that those that never meet soon
     /// stand next to each other.
     fn open_within(&mut self, from: Timestamp, until: Timestamp) -> Option<Timestamp> {
         let mut cursor = from;
-        while cursor < until {
-            let waits = self.offsets.iter().map(|offset| self.week.closed_for(local(*offset, cursor)));
+        while cursor < until && !self.shut {
+            let waits = self.strands.iter().map(|(_, week, offset)| week.closed_for(local(*offset, cursor)));
             let Some((closed, wait)) = waits.enumerate().find(|(_, wait)| !wait.is_zero()) else {
                 return Some(cursor);
             };
-            self.offsets[..=closed].rotate_right(1);
+            self.strands[..=closed].rotate_right(1);
             cursor = later(cursor, wait);
         }
         None
     }
 }
 
-fn local(offset: Offset, at: Timestamp) -> jiff::civil::DateTime {
+fn local(offset: Offset, at: Timestamp) -> DateTime {
     #[cfg(test)]
     work::count(1);
     offset.to_datetime(at)

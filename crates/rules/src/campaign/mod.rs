@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::decide::Decision;
 use crate::kinds::{CampaignStatus, DialerCampaignStateSpec, Observed, Outcome, Target, TransitionRecord};
+use crate::reasons::{Reason, conditions};
 use crate::report;
 use crate::trouble::{Now, Series, Trouble};
 use crate::wants::Wants;
@@ -27,6 +28,8 @@ pub const CLOSE_EVERY: Duration = Duration::from_secs(10);
 pub const CLOSE_EVERY_LATER: Duration = Duration::from_secs(60);
 /// Four reverts of somebody else's pause within this time are a contest.
 pub const CONTEST_WITHIN: SignedDuration = SignedDuration::from_mins(15);
+/// Those that a freeze held start again within that time after it was lifted, other gates aside.
+pub const THAW_WITHIN: Duration = Duration::from_secs(10);
 /// How many reverts are made within [`CONTEST_WITHIN`].
 pub const REVERTS: usize = 3;
 
@@ -78,6 +81,10 @@ pub struct Campaign {
     pub demanded_since: Option<Duration>,
     /// Until when (monotonic) the newest start may still take effect, whatever has become of it.
     pub start_doubt_until: Option<Duration>,
+    /// Whether a freeze held it when it was last decided, or last written down.
+    pub frozen: bool,
+    /// Not before (monotonic) may it start after a freeze: those that one freeze held do not all start at once.
+    pub thaw: Option<Duration>,
     /// What was read in this pass.
     pub pass: Pass,
 }
@@ -172,7 +179,9 @@ impl Campaign {
         let working_since = report::working_since(&status, generation);
         let reopened = status.observed == Some(Observed::Running) || status.external_pause.is_some();
         let ran = pauses::ran_last(&status).then_some(now);
-        Self { status, sent, gap, working_since, reopened, ran, unread: true, ..Self::default() }
+        let held = status.condition(conditions::HELD).filter(|held| held.status == "True");
+        let frozen = held.is_some_and(|held| held.reason == Reason::Frozen.as_str());
+        Self { status, sent, gap, working_since, reopened, ran, frozen, unread: true, ..Self::default() }
     }
 
     /// What this process knows CXone to say; `Unknown` until it has read.
@@ -321,8 +330,13 @@ impl Campaign {
         }
     }
 
-    /// Takes in what was decided: since when it has been seen running where it may not, and what no longer matters.
-    pub fn decided(&mut self, decision: &Decision, now: Now) {
+    /// Takes in what was decided: since when it has been seen running where it may not, and what no longer matters. `jitter` is
+    /// in `[0, 1)`.
+    pub fn decided(&mut self, decision: &Decision, now: Now, jitter: f64) {
+        let frozen = decision.is_frozen();
+        if std::mem::replace(&mut self.frozen, frozen) && !frozen {
+            self.thaw = Some(now.mono + THAW_WITHIN.mul_f64(jitter.clamp(0.0, 1.0)));
+        }
         let violating = decision.must_close() && self.known() == Observed::Running;
         self.violating_since = if violating { self.violating_since.or(Some(now.mono)) } else { None };
         self.demanded = decision.closing.map(|(to, _)| to);

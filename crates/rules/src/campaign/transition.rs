@@ -19,7 +19,7 @@ impl Campaign {
     /// as superseded otherwise.
     pub fn open(&mut self, new: PendingTransition, now: Now) -> (PendingTransition, Option<Note>) {
         match &mut self.status.pending_transition {
-            Some(open) if open.to == new.to && open.generation == new.generation && open.to.is_close() => {
+            Some(open) if open.is_for(&new) && open.to.is_close() => {
                 open.blind |= new.blind;
                 (open.clone(), None)
             }
@@ -113,6 +113,7 @@ impl Campaign {
                 .unwrap_or(i64::MAX)
                 .max(0),
             blind: pending.blind,
+            decided_by: pending.decided_by,
         };
         self.status.remember(record.clone());
         Some(Note::Ended(record))
@@ -172,7 +173,7 @@ pub fn doubt(timeout: Duration) -> SignedDuration {
     SignedDuration::try_from(timeout.saturating_mul(2)).unwrap_or(SignedDuration::MAX)
 }
 
-/// A transition about to be made.
+/// A transition about to be made, that no policy has to do with.
 pub fn transition(
     id: Uuid,
     from: Observed,
@@ -182,5 +183,16 @@ pub fn transition(
     blind: bool,
     now: Now,
 ) -> PendingTransition {
-    PendingTransition { id, from, to, cause, generation, requested_at: Time(now.wall), blind }
+    let (policies, decided_by) = (Vec::new(), None);
+    PendingTransition {
+        id,
+        from,
+        to,
+        cause,
+        generation,
+        requested_at: Time(now.wall),
+        blind,
+        policies,
+        decided_by,
+    }
 }

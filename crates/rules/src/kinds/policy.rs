@@ -33,7 +33,9 @@ use super::scalars::{Instant, LocalDate, Zone};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!has(self.effectiveFrom) || !has(self.effectiveUntil) || self.effectiveFrom <= self.effectiveUntil")
-        .message("effectiveUntil must not be before effectiveFrom")
+        .message(Message::Expression(
+            "'effectiveUntil must not be before effectiveFrom: ' + self.effectiveUntil + ' is before ' + self.effectiveFrom".into(),
+        ))
         .field_path(".effectiveUntil"),
 )]
 pub struct DialingPolicySpec {
@@ -113,8 +115,10 @@ pub struct Freeze {
 pub struct NamespaceSelector {
     /// Labels that must be there with these values. At most 16.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 16, "additionalProperties" = {"type": "string", "maxLength": 63}))]
-    pub match_labels: BTreeMap<String, String>,
+    #[schemars(extend("maxProperties" = 16))]
+    #[x_kube(validation = Rule::new("self.all(key, !format.qualifiedName().validate(key).hasValue())")
+        .message("every key must be one that a label can have, such as country or example.com/country"))]
+    pub match_labels: BTreeMap<String, LabelValue>,
     /// Requirements on labels. At most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
@@ -124,20 +128,40 @@ pub struct NamespaceSelector {
 
 /// A requirement on one label.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
-#[x_kube(validation = Rule::new("(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)")
-    .message("values are required with the operators In and NotIn, and only allowed with them"))]
+#[x_kube(
+    validation = Rule::new("!(self.operator in ['In', 'NotIn']) || (has(self.values) && self.values.size() > 0)")
+        .message("values must hold at least one value with the operators In and NotIn")
+        .field_path(".values"),
+    validation = Rule::new("self.operator in ['In', 'NotIn'] || !has(self.values) || self.values.size() == 0")
+        .message("values must be left out with the operators Exists and DoesNotExist")
+        .field_path(".values"),
+)]
 pub struct Requirement {
-    /// The label's key. 1 to 316 characters.
-    #[schemars(length(min = 1, max = 316))]
+    /// The label's key, such as `country` or `example.com/country`. 1 to 317 characters.
+    #[schemars(
+        length(min = 1, max = 317),
+        regex(
+            pattern = r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
+        )
+    )]
     pub key: String,
     /// `In`, `NotIn` (a missing label is not in), `Exists`, `DoesNotExist`.
     pub operator: Operator,
     /// The values of `In` and `NotIn`. At most 64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 63)))]
+    #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
-    pub values: Vec<String>,
+    pub values: Vec<LabelValue>,
 }
+
+/// A label's value: at most 63 letters, digits, `-`, `_`, `.`, beginning and ending with a letter or digit; it may be empty.
+// What no label can have is refused: a policy that selects nothing by mistake would forbid nothing.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(transparent)]
+pub struct LabelValue(
+    #[schemars(length(max = 63), regex(pattern = r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$"))]
+    pub  String,
+);
 
 /// How a requirement compares.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
@@ -155,7 +179,7 @@ pub enum Operator {
 impl NamespaceSelector {
     /// Whether a namespace with these labels is selected.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+        self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(&value.0))
             && self.match_expressions.iter().all(|requirement| requirement.holds(labels))
     }
 }
@@ -163,7 +187,7 @@ impl NamespaceSelector {
 impl Requirement {
     fn holds(&self, labels: &BTreeMap<String, String>) -> bool {
         let value = labels.get(&self.key);
-        let listed = value.is_some_and(|value| self.values.contains(value));
+        let listed = value.is_some_and(|value| self.values.iter().any(|it| it.0 == *value));
         match self.operator {
             Operator::In => listed,
             Operator::NotIn => !listed,
@@ -243,7 +267,7 @@ mod tests {
     }
 
     fn one(operator: Operator, values: &[&str]) -> NamespaceSelector {
-        let values = values.iter().map(|v| (*v).to_owned()).collect();
+        let values = values.iter().map(|v| LabelValue((*v).to_owned())).collect();
         let requirement = Requirement { key: "country".into(), operator, values };
         NamespaceSelector { match_expressions: vec![requirement], ..NamespaceSelector::default() }
     }
@@ -265,7 +289,10 @@ mod tests {
         ] {
             assert_eq!((selector.matches(&us), selector.matches(&none)), (with_us, without), "{selector:?}");
         }
-        let both = NamespaceSelector { match_labels: labels(&[("team", "a")]), ..one(Operator::In, &["us"]) };
+        let both = NamespaceSelector {
+            match_labels: BTreeMap::from([("team".into(), LabelValue("a".into()))]),
+            ..one(Operator::In, &["us"])
+        };
         assert!(!both.matches(&us));
         assert!(both.matches(&labels(&[("country", "us"), ("team", "a")])));
     }

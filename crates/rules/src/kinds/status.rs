@@ -36,6 +36,11 @@ pub struct CampaignStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "WindowStatus")]
     pub window: Option<WindowStatus>,
+    /// The policies that concern the campaign, as they were last read; the first 128 by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub policies: Vec<PolicyRef>,
     /// The next change that is known to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "NextTransition")]
@@ -89,6 +94,7 @@ impl Default for CampaignStatus {
             effective: None,
             observed: None,
             window: None,
+            policies: Vec::new(),
             next_transition: None,
             pause: None,
             external_pause: None,
@@ -205,9 +211,29 @@ pub struct WindowStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Time")]
     pub next_close: Option<Time>,
-    /// The rule that decided.
+    /// The rule behind the next change.
     #[schemars(length(max = 512))]
     pub rule: String,
+    /// The policy whose rule it is; absent: the campaign's own window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "PolicyRef")]
+    pub policy: Option<PolicyRef>,
+}
+
+/// A DialingPolicy as it was read.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema)]
+pub struct PolicyRef {
+    /// Its name.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Its `metadata.generation`.
+    pub generation: i64,
+}
+
+impl std::fmt::Display for PolicyRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "policy {} generation {}", self.name, self.generation)
+    }
 }
 
 /// A change that is known to come.
@@ -264,6 +290,10 @@ pub enum Cause {
     Manual,
     /// `resumeAt` has not come.
     ScheduledResume,
+    /// A policy's freeze.
+    Frozen,
+    /// A policy that may concern it can't be read.
+    PolicyUnreadable,
     /// The declaration is being deleted.
     Deleted,
     /// Somebody else's pause is undone.
@@ -271,7 +301,7 @@ pub enum Cause {
 }
 
 /// A transition under way.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PendingTransition {
     /// Its id; goes over the wire as `metadata.transitionId`.
@@ -290,6 +320,22 @@ pub struct PendingTransition {
     /// Sent without a successful read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub blind: bool,
+    /// The policies that were decided on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub policies: Vec<PolicyRef>,
+    /// The policy that demanded it; absent where it was the declaration, the campaign's own window, or a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "PolicyRef")]
+    pub decided_by: Option<PolicyRef>,
+}
+
+impl PendingTransition {
+    /// Whether it leads to the same as another, by the same declaration and the same policies: its id may be sent again.
+    pub fn is_for(&self, other: &Self) -> bool {
+        (self.to, self.generation, &self.policies) == (other.to, other.generation, &other.policies)
+    }
 }
 
 /// How a transition ended.
@@ -331,6 +377,10 @@ pub struct TransitionRecord {
     /// Sent without a successful read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub blind: bool,
+    /// The policy that demanded it; absent where it was the declaration, the campaign's own window, or a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "PolicyRef")]
+    pub decided_by: Option<PolicyRef>,
 }
 
 /// The generation before the operator has seen an object.

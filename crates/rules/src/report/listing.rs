@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{Standing, hold, state_reason};
 use crate::decide::Decision;
-use crate::gates::{Gate, Row};
+use crate::gates::{Gate, WINDOW};
 use crate::inputs::{Inputs, Window};
 use crate::kinds::{DeclaredState, Effective, Observed, stamp};
 use crate::reasons::{Reason, conditions};
@@ -76,14 +76,13 @@ fn in_sync(out: &mut Conditions<'_>) {
 }
 
 fn window_condition(out: &mut Conditions<'_>, d: &Decision) {
-    let closed = d.gates.iter().filter(|g| g.row == Row::Run).filter_map(Gate::obstacle).find(|o| {
-        matches!(o.reason, Reason::OutsideWindow | Reason::NoWindow | Reason::NeverOpen | Reason::UnknownZone)
-    });
+    let closed = d.gates.iter().find(|gate| gate.rule == WINDOW).and_then(Gate::obstacle);
     match (closed, out.i.window) {
         (Some(obstacle), _) => {
             out.push(conditions::WINDOW_OPEN, "False", obstacle.reason, &obstacle.detail);
         }
-        (None, Window::Known { view, rule }) => {
+        (None, Window::Known(view)) => {
+            let rule = &view.rule.text;
             let message = match view.next_close {
                 Some(at) => format!("within {rule}; closes {at}"),
                 None => format!("within {rule}; does not close within 400 days"),
@@ -95,19 +94,19 @@ fn window_condition(out: &mut Conditions<'_>, d: &Decision) {
 }
 
 fn call_volume(out: &mut Conditions<'_>) {
-    let cap = out.i.spec.max_active_calls;
+    let cap = out.i.cap();
     match out.i.campaign.volume_ok {
         Some(true) => out.push(
             conditions::CALL_VOLUME_OK,
             "True",
             Reason::WithinCap,
-            &format!("no more than {cap} calls are active"),
+            &format!("no more than {cap} are active"),
         ),
         Some(false) => out.push(
             conditions::CALL_VOLUME_OK,
             "False",
             Reason::TooManyCalls,
-            &format!("more than {cap} calls are active"),
+            &format!("more than {cap} are active"),
         ),
         None => {}
     }

@@ -5,6 +5,7 @@ mod standing;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::calendar::{RuleText, WindowView};
 use crate::decide::{Decision, holds_a_start};
 use crate::gates::{Gate, Obstacle, Row};
 use crate::inputs::{Inputs, Window};
@@ -36,6 +37,7 @@ pub fn report(i: &Inputs<'_>, d: &Decision) -> (CampaignStatus, Option<Timestamp
     status.effective = Some(d.effective);
     status.observed = Some(i.campaign.status.observed.unwrap_or(Observed::Unknown));
     status.window = Some(window_status(i.window));
+    status.policies = i.policies.references();
     status.next_transition = next_transition(i, d);
     status.conditions = listing::conditions_of(i, d, &standing);
     (status, working_since)
@@ -101,14 +103,19 @@ fn state_reason(observed: Observed) -> Reason {
 
 fn window_status(window: &Window) -> WindowStatus {
     match window {
-        Window::None(why) => {
-            WindowStatus { open: false, next_open: None, next_close: None, rule: why.to_string() }
-        }
-        Window::Known { view, rule } => WindowStatus {
+        Window::None(why) => WindowStatus {
+            open: false,
+            next_open: None,
+            next_close: None,
+            rule: why.to_string(),
+            policy: why.policy().cloned(),
+        },
+        Window::Known(view) => WindowStatus {
             open: view.open,
             next_open: view.next_open.map(stamp),
             next_close: view.next_close.map(stamp),
-            rule: rule.clone(),
+            rule: view.rule.text.clone(),
+            policy: view.rule.policy.clone(),
         },
     }
 }
@@ -126,13 +133,23 @@ fn next_transition(i: &Inputs<'_>, d: &Decision) -> Option<NextTransition> {
     }
     let obstacles: Vec<&Obstacle> = d.obstacles(Row::Run).filter_map(Gate::obstacle).collect();
     if obstacles.is_empty() {
-        return i.window.next_close().and_then(|at| next(at, Effective::Held, "the hours end"));
+        return i.window.next_close().and_then(|at| next(at, Effective::Held, &format!("{} end", hours(i))));
     }
     let last = obstacles.iter().map(|o| o.until).collect::<Option<Vec<_>>>()?.into_iter().max()?;
-    let why = if obstacles.iter().any(|o| o.reason == Reason::ScheduledResume && o.until == Some(last)) {
-        "resumeAt comes"
-    } else {
-        "the hours begin"
-    };
-    next(last, Effective::Running, why)
+    let why = obstacles.iter().rfind(|o| o.until == Some(last)).map(|o| match (o.reason, &o.policy) {
+        (Reason::ScheduledResume, _) => "resumeAt comes".to_owned(),
+        (Reason::Frozen, Some(policy)) => format!("the freeze of policy {} ends", policy.name),
+        _ => format!("{} begin", hours(i)),
+    });
+    next(last, Effective::Running, &why.unwrap_or_default())
+}
+
+/// Whose hours make the next change.
+fn hours(i: &Inputs<'_>) -> String {
+    match i.window {
+        Window::Known(WindowView { rule: RuleText { policy: Some(policy), .. }, .. }) => {
+            format!("the hours of policy {}", policy.name)
+        }
+        _ => "the hours".to_owned(),
+    }
 }

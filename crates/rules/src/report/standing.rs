@@ -121,11 +121,8 @@ fn work_under_way(i: &Inputs<'_>, d: &Decision) -> Standing {
         return Standing::Working(obstacle.reason, obstacle.detail.clone());
     }
     if c.volume_ok == Some(false) {
-        let cap = i.spec.max_active_calls;
-        return Standing::Working(
-            Reason::TooManyCalls,
-            format!("waits until no more than {cap} calls are active"),
-        );
+        let cap = i.cap();
+        return Standing::Working(Reason::TooManyCalls, format!("waits until no more than {cap} are active"));
     }
     if let Some(trouble) = c.counts.last {
         let reason = if trouble == Trouble::Unreadable { Reason::StatsUnreadable } else { trouble.reason() };

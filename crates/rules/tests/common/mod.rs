@@ -10,11 +10,11 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rules::calendar::Calendar;
 use rules::inputs::{Claim, Site, Tenant, Window};
 use rules::kinds::{
     ClosesAt, ComplianceWindow, Day, DeclaredState, DialerCampaignStateSpec, Hours, OpensAt, Zone,
 };
+use rules::policies::Policies;
 pub use sim::{Sim, Snapshot};
 
 /// A Monday noon, within the hours of [`office`].
@@ -50,31 +50,26 @@ pub fn spec(state: DeclaredState) -> DialerCampaignStateSpec {
     spec
 }
 
-/// The hours that were asked, from when to when the answer holds, and the answer.
-type Answer = (Option<ComplianceWindow>, Timestamp, Timestamp, Window);
+/// What was asked, from when to when the answer holds, and the answer.
+type Answer = ((Option<ComplianceWindow>, Policies), Timestamp, Timestamp, Window);
 
 thread_local! {
     /// The newest answer: nothing in it changes before its next edge, and worlds ask thousands of times.
     static LAST: RefCell<Option<Answer>> = const { RefCell::new(None) };
 }
 
-pub fn window_at(spec: &DialerCampaignStateSpec, at: Timestamp) -> Window {
+pub fn window_at(spec: &DialerCampaignStateSpec, policies: &Policies, at: Timestamp) -> Window {
     LAST.with_borrow_mut(|last| {
-        if let Some((asked, from, until, window)) = last
-            && *asked == spec.compliance_window
+        if let Some(((own, others), from, until, window)) = last
+            && *own == spec.compliance_window
+            && *others == *policies
             && (*from..*until).contains(&at)
         {
             return window.clone();
         }
-        let window = match Calendar::new(spec.compliance_window.as_ref()) {
-            Ok(calendar) => Window::Known { view: calendar.view(at), rule: calendar.rule().to_owned() },
-            Err(why) => Window::None(why),
-        };
-        let edge = match &window {
-            Window::Known { view, .. } => view.next_edge(),
-            Window::None(_) => None,
-        };
-        *last = Some((spec.compliance_window.clone(), at, edge.unwrap_or(Timestamp::MAX), window.clone()));
+        let window = Window::at(spec.compliance_window.as_ref(), policies, at);
+        let asked = (spec.compliance_window.clone(), policies.clone());
+        *last = Some((asked, at, window.next_edge().unwrap_or(Timestamp::MAX), window.clone()));
         window
     })
 }

@@ -6,11 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 use rules::campaign::{Campaign, Judge, Note, transition};
 use rules::decide::{Decision, Step, decide};
 use rules::gates::Row;
-use rules::inputs::{Inputs, Meta, Site};
+use rules::inputs::{Inputs, Meta, Site, Window};
 use rules::kinds::{
     CampaignStatus, Cause, DeclaredState, DialerCampaignStateSpec, Observed, Outcome, Target,
     TransitionRecord,
 };
+use rules::policies::Policies;
 use rules::reasons::Reason;
 use rules::report::report;
 use rules::trouble::{Now, Trouble};
@@ -26,6 +27,7 @@ pub struct Sim {
     pub spec: DialerCampaignStateSpec,
     pub meta: Meta,
     pub site: Site,
+    pub policies: Policies,
     pub campaign: Campaign,
     pub world: World,
     pub notes: Vec<Note>,
@@ -47,6 +49,7 @@ pub struct Snapshot {
     pub spec: DialerCampaignStateSpec,
     pub meta: Meta,
     pub site: Site,
+    pub policies: Policies,
     pub campaign: Campaign,
     pub now: Now,
     pub decision: Decision,
@@ -59,6 +62,7 @@ impl Sim {
             spec: spec(declared),
             meta: Meta { generation: 1, ..Meta::default() },
             site: green(),
+            policies: Policies::default(),
             campaign: Campaign::default(),
             world: World::new(observed),
             notes: Vec::new(),
@@ -113,15 +117,8 @@ impl Sim {
 
     /// What the loop decides on now.
     pub fn decision(&self) -> Decision {
-        let (now, window) = (self.now(), window_at(&self.spec, self.now().wall));
-        decide(&Inputs {
-            spec: &self.spec,
-            meta: &self.meta,
-            site: &self.site,
-            window: &window,
-            campaign: &self.campaign,
-            now,
-        })
+        let (now, window) = (self.now(), window_at(&self.spec, &self.policies, self.now().wall));
+        decide(&self.inputs(&window, now))
     }
 
     /// One run of the reconcile function.
@@ -132,19 +129,20 @@ impl Sim {
         self.campaign.declared(&self.spec, self.meta.generation, release.as_deref());
         for _ in 0..12 {
             let decision = self.decision();
-            self.campaign.decided(&decision, self.now());
-            let now = self.now();
+            let (now, jitter) = (self.now(), self.jitter());
+            self.campaign.decided(&decision, now, jitter);
             if let Some(seen) = &mut self.watch {
                 seen.push(Snapshot {
                     spec: self.spec.clone(),
                     meta: self.meta.clone(),
                     site: self.site.clone(),
+                    policies: self.policies.clone(),
                     campaign: self.campaign.clone(),
                     now,
                     decision: decision.clone(),
                 });
             }
-            let closes = window_at(&self.spec, self.now().wall).next_close();
+            let closes = window_at(&self.spec, &self.policies, self.now().wall).next_close();
             let edge = closes.map(|at| self.world.mono + self.now().until(at));
             let cut = self.until.min(edge.unwrap_or(Duration::MAX));
             match decision.step {
@@ -163,12 +161,12 @@ impl Sim {
                     }
                 }
                 Step::Close { to, cause, blind } => {
-                    let answer = self.send(to, cause, blind);
+                    let answer = self.send(&decision, to, cause, blind);
                     let (now, jitter) = (self.now(), self.jitter());
                     self.campaign.close_sent(answer.err(), now, jitter);
                 }
                 Step::Start { cause } => {
-                    let answer = self.send(Target::Running, cause, false);
+                    let answer = self.send(&decision, Target::Running, cause, false);
                     let (now, jitter) = (self.now(), self.jitter());
                     if let Err(trouble) = answer
                         && !trouble.may_have_been_applied()
@@ -182,9 +180,11 @@ impl Sim {
         panic!("a pass does not come to rest: {:?}", &self.world.log[self.world.log.len() - 5..]);
     }
 
-    fn send(&mut self, to: Target, cause: Cause, blind: bool) -> Result<(), Trouble> {
+    fn send(&mut self, decision: &Decision, to: Target, cause: Cause, blind: bool) -> Result<(), Trouble> {
         let (id, from) = (self.next_id(), self.campaign.known());
-        let new = transition(id, from, to, cause, self.meta.generation, blind, self.now());
+        let mut new = transition(id, from, to, cause, self.meta.generation, blind, self.now());
+        new.policies = self.policies.references();
+        new.decided_by = decision.decided_by().cloned();
         let (open, note) = self.campaign.open(new, self.now());
         self.notes.extend(note);
         self.campaign.sending(self.now());
@@ -234,7 +234,10 @@ impl Sim {
         self.tell_time(answer.is_ok());
         let (now, jitter) = (self.now(), self.jitter());
         match answer {
-            Ok(calls) => self.campaign.counted(calls, self.spec.max_active_calls, now, secs(10)),
+            Ok(calls) => {
+                let cap = self.cap();
+                self.campaign.counted(calls, cap, now, secs(10));
+            }
             Err(_) if now.mono >= cut => return true,
             Err(trouble) => self.campaign.counts.failed(trouble, begun, now, jitter),
         }
@@ -255,18 +258,8 @@ impl Sim {
 
     /// What the loop would report now.
     pub fn report(&self, decision: &Decision) -> (CampaignStatus, Option<Timestamp>) {
-        let (now, window) = (self.now(), window_at(&self.spec, self.now().wall));
-        report(
-            &Inputs {
-                spec: &self.spec,
-                meta: &self.meta,
-                site: &self.site,
-                window: &window,
-                campaign: &self.campaign,
-                now,
-            },
-            decision,
-        )
+        let (now, window) = (self.now(), window_at(&self.spec, &self.policies, self.now().wall));
+        report(&self.inputs(&window, now), decision)
     }
 
     fn next_id(&mut self) -> Uuid {
@@ -282,6 +275,17 @@ impl Sim {
     /// `Ready` and its reason, as `True Running`.
     pub fn ready(&self) -> String {
         self.condition("Ready").map_or_else(String::new, |(word, reason)| format!("{word} {reason}"))
+    }
+
+    /// The lowest cap, as the loop hears of it.
+    fn cap(&self) -> i32 {
+        let (now, window) = (self.now(), window_at(&self.spec, &self.policies, self.now().wall));
+        self.inputs(&window, now).cap().calls
+    }
+
+    fn inputs<'a>(&'a self, window: &'a Window, now: Now) -> Inputs<'a> {
+        let Self { spec, meta, site, policies, campaign, .. } = self;
+        Inputs { spec, meta, site, policies, window, campaign, now }
     }
 
     /// The reasons that keep it from running, then those that keep it from starting.

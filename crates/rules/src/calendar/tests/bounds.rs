@@ -2,14 +2,20 @@
 
 use super::*;
 use crate::calendar::search::work;
+use jiff::civil::Time;
 
-/// The next edge, zone by zone and change by change through the whole horizon.
-fn plain_edge(c: &Calendar, at: Timestamp, end: Timestamp) -> Option<Timestamp> {
+/// The next edge, change by change of every rule in every zone through the whole horizon.
+pub(super) fn plain_edge(c: &Calendar, at: Timestamp, end: Timestamp) -> Option<Timestamp> {
     let open = c.allowed(at);
     let mut cursor = at;
     while c.allowed(cursor) == open {
-        // Together nothing changes before the first zone does.
-        cursor = c.zones.iter().filter_map(|zone| plain_step(&c.week, zone, cursor)).min()?;
+        // Together nothing changes before the first zone of the first rule does.
+        let zones = |rule: &'_ Rule| rule.zones.iter().map(|zone| &c.zones[*zone]).collect::<Vec<_>>();
+        let steps = c
+            .rules
+            .iter()
+            .flat_map(|rule| zones(rule).into_iter().filter_map(move |zone| plain_step(rule, zone, cursor)));
+        cursor = steps.min()?;
         if cursor >= end {
             return None;
         }
@@ -17,16 +23,29 @@ fn plain_edge(c: &Calendar, at: Timestamp, end: Timestamp) -> Option<Timestamp> 
     Some(cursor)
 }
 
-/// The next instant at which one zone reaches a boundary of the week or shifts.
-fn plain_step(week: &Week, zone: &TimeZone, at: Timestamp) -> Option<Timestamp> {
+/// The next instant at which one zone reaches a boundary of the week or midnight, or shifts.
+fn plain_step(rule: &Rule, zone: &TimeZone, at: Timestamp) -> Option<Timestamp> {
     let here = zone.to_datetime(at);
-    let lasts = week.open_for(here).max(week.closed_for(here));
+    let lasts = rule.week.as_ref().map(|week| week.open_for(here).max(week.closed_for(here)));
+    let boundary = lasts.and_then(|lasts| at.checked_add(lasts).ok());
     let shift = zone.following(at).next().map(|shift| shift.timestamp());
-    shift.into_iter().chain(at.checked_add(lasts).ok()).min()
+    // A midnight may come twice, and be skipped: the shift is a step of its own then.
+    let days = [Some(here.date()), here.date().tomorrow().ok()];
+    let turns = days.into_iter().flatten().filter(|_| rule.policy.is_some()).flat_map(|day| {
+        let midnight = zone.to_ambiguous_timestamp(day.to_datetime(Time::midnight()));
+        [midnight.earlier(), midnight.later()].into_iter().flatten().filter(|midnight| *midnight > at)
+    });
+    boundary.into_iter().chain(shift).chain(turns).min()
 }
 
-/// The view, span by span through the whole horizon.
-fn plain_view(c: &Calendar, at: Timestamp) -> WindowView {
+/// What [`times`] gives, span by span through the whole horizon.
+///
+/// `lead` tells how much is taken off a close.
+pub(super) fn plain_times(
+    c: &Calendar,
+    lead: impl Fn(Timestamp) -> SignedDuration,
+    at: Timestamp,
+) -> (bool, Option<Timestamp>, Option<Timestamp>) {
     let end = later(at, HORIZON);
     let mut spans = Vec::new();
     let mut cursor = Some(at);
@@ -34,18 +53,14 @@ fn plain_view(c: &Calendar, at: Timestamp) -> WindowView {
         && let Some(from) = cursor
         && let Some(opens) = if c.allowed(from) { Some(from) } else { plain_edge(c, from, end) }
     {
-        cursor = plain_edge(c, opens, later(end, c.lead));
-        let until = cursor.map(|close| close.checked_sub(c.lead).unwrap());
+        cursor = plain_edge(c, opens, later(end, LONGEST_LEAD));
+        let until = cursor.map(|close| close - lead(close));
         if until.is_none_or(|until| until > opens) {
             spans.push((opens, until));
         }
     }
     let open = spans.first().is_some_and(|span| span.0 == at);
-    WindowView {
-        open,
-        next_open: spans.get(usize::from(open)).map(|span| span.0),
-        next_close: spans.first().and_then(|span| span.1),
-    }
+    (open, spans.get(usize::from(open)).map(|span| span.0), spans.first().and_then(|span| span.1))
 }
 
 /// Forty-eight intervals a day of so many minutes each, one every half hour.
@@ -70,7 +85,7 @@ fn never_opens(zones: &[String], hours: Vec<Hours>, lead: i32, most: usize) {
     work::take();
     let view = c.view(at("2026-03-01T00:00:00Z"));
     let asked = work::take();
-    assert_eq!(view, WindowView { open: false, next_open: None, next_close: None });
+    assert_eq!(times(&view), (false, None, None));
     assert!(asked < most, "asked {asked} times");
 }
 
@@ -88,7 +103,8 @@ fn intervals_that_the_lead_uses_up_take_few_questions() {
 fn what_the_lead_leaves_is_found_between_spans_that_it_uses_up() {
     let c =
         calendar(&["UTC"], vec![hours(&ALL, "08:00", "08:10"), hours(&[Day::Mon], "10:00", "11:00")], 600);
-    let found: Vec<_> = c.spans(at("2026-11-22T00:00:00Z")).map(|span| span.0).take(50).collect();
+    let from = at("2026-11-22T00:00:00Z");
+    let found: Vec<_> = c.spans(Search::new(&c, from), from).map(|span| span.from).take(50).collect();
     let monday = |n: i64| at("2026-11-23T10:00:00Z") + SignedDuration::from_hours(n * 7 * 24);
     assert_eq!(found, (0..50).map(monday).collect::<Vec<_>>());
 }
@@ -107,7 +123,7 @@ fn what_only_a_shift_makes_long_enough_is_found_in_its_first_week() {
 fn a_span_that_the_lead_uses_up_does_not_open_at_the_horizon_either() {
     let short = calendar(&["UTC"], vec![hours(&[Day::Mon], "08:00", "08:10")], 600);
     let cut = at("2026-11-23T08:05:00Z") - HORIZON;
-    assert_eq!(short.view(cut), WindowView { open: false, next_open: None, next_close: None });
+    assert_eq!(times(&short.view(cut)), (false, None, None));
 }
 
 proptest! {
@@ -116,9 +132,10 @@ proptest! {
     #[test]
     fn the_bounded_search_finds_what_the_plain_one_finds(w in any_window(), second in 946_684_800i64..4_102_444_800) {
         prop_assume!(!w.time_zones.is_empty() && w.hours.as_ref().is_some_and(|h| !h.is_empty()));
-        let (t, c) = (Timestamp::from_second(second).unwrap(), Calendar::new(Some(&w)).unwrap());
+        let (t, c) = (Timestamp::from_second(second).unwrap(), alone(&w));
+        let lead = SignedDuration::from_secs(w.close_lead_seconds.into());
         prop_assert_eq!(c.next_edge(t), plain_edge(&c, t, later(t, HORIZON)));
-        prop_assert_eq!(c.view(t), plain_view(&c, t));
+        prop_assert_eq!(times(&c.view(t)), plain_times(&c, |_| lead, t));
     }
 
     #[test]
@@ -133,6 +150,6 @@ proptest! {
         interval.to = ClosesAt(format!("{:02}:{:02}", to / 60, to % 60));
         let (t, c) = (Timestamp::from_second(second).unwrap(), calendar(&zones, vec![interval], lead));
         prop_assert_eq!(c.next_edge(t), plain_edge(&c, t, later(t, HORIZON)));
-        prop_assert_eq!(c.view(t), plain_view(&c, t));
+        prop_assert_eq!(times(&c.view(t)), plain_times(&c, |_| SignedDuration::from_secs(lead.into()), t));
     }
 }

@@ -1,27 +1,9 @@
 //! The edges against a minute-by-minute reading of the rules.
 
-use jiff::civil::{DateTime, date};
+use jiff::civil::date;
 
+use super::naive::allows;
 use super::*;
-
-/// The rules read naively, from the text of the hours.
-fn naive(window: &ComplianceWindow, at: Timestamp) -> bool {
-    window.time_zones.iter().all(|z| {
-        let local = zones::zone(&z.0).unwrap().to_datetime(at);
-        window.hours.iter().flatten().any(|h| naive_hours(h, local))
-    })
-}
-
-fn naive_hours(h: &Hours, local: DateTime) -> bool {
-    let text = local.strftime("%H:%M").to_string();
-    let today = Day::WEEK[local.weekday().to_monday_zero_offset() as usize];
-    let yesterday = Day::WEEK[(local.weekday().to_monday_zero_offset() as usize + 6) % 7];
-    if h.from.0 < h.to.0 {
-        h.days.contains(&today) && *h.from.0 <= *text && *text < *h.to.0
-    } else {
-        (h.days.contains(&today) && *h.from.0 <= *text) || (h.days.contains(&yesterday) && *text < *h.to.0)
-    }
-}
 
 /// Checks the next edge from `start` against a minute-by-minute reading of the rules over `minutes`.
 pub(super) fn agrees_with_a_scan(
@@ -29,13 +11,13 @@ pub(super) fn agrees_with_a_scan(
     start: Timestamp,
     minutes: i64,
 ) -> Result<(), String> {
-    let calendar = Calendar::new(Some(window)).unwrap();
+    let calendar = alone(window);
     let minute = |n: i64| start + SignedDuration::from_mins(n);
-    let first = naive(window, start);
+    let first = allows(window, start);
     if calendar.allowed(start) != first {
         return Err(format!("allowed({start}) is not {first}"));
     }
-    let scanned = (1..=minutes).map(minute).find(|t| naive(window, *t) != first);
+    let scanned = (1..=minutes).map(minute).find(|t| allows(window, *t) != first);
     let found = calendar.next_edge(start).filter(|t| *t <= minute(minutes));
     // Offsets of old times have seconds: an edge then lies within the minute before the scan sees it.
     match (scanned, found) {
@@ -70,7 +52,7 @@ fn the_next_edge_agrees_with_a_scan_around_every_clock_change_of_every_zone_in_t
             for _ in 0..5 {
                 agrees_with_a_scan(&window, start, 36 * 60).unwrap();
                 checked += 1;
-                let calendar = Calendar::new(Some(&window)).unwrap();
+                let calendar = alone(&window);
                 match calendar.next_edge(start) {
                     Some(edge) if edge < centre + SignedDuration::from_hours(8) => start = edge,
                     _ => break,
