@@ -14,37 +14,52 @@ use axum::routing::get;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
+/// A list of objects that must have been had once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum List {
+    Campaigns,
+    Tenants,
+    Policies,
+    Namespaces,
+}
+
+impl List {
+    const ALL: [Self; 4] = [Self::Campaigns, Self::Tenants, Self::Policies, Self::Namespaces];
+
+    fn resource(self) -> &'static str {
+        match self {
+            Self::Campaigns => "dialercampaignstates",
+            Self::Tenants => "cxonetenants",
+            Self::Policies => "dialingpolicies",
+            Self::Namespaces => "namespaces",
+        }
+    }
+}
+
 /// What readiness waits for: each list of objects that must have been had once.
 #[derive(Default)]
 pub struct Readiness {
-    campaigns: AtomicBool,
-    tenants: AtomicBool,
+    had: [AtomicBool; List::ALL.len()],
 }
 
 impl Readiness {
-    /// Every declaration has been listed.
-    pub fn campaigns_listed(&self) {
-        self.campaigns.store(true, Ordering::Release);
+    /// Every object of this list has been had.
+    pub fn listed(&self, list: List) {
+        self.had[list as usize].store(true, Ordering::Release);
     }
 
-    /// Every tenant has been listed.
-    pub fn tenants_listed(&self) {
-        self.tenants.store(true, Ordering::Release);
-    }
-
-    /// Whether every tenant has been listed.
-    pub fn knows_tenants(&self) -> bool {
-        self.tenants.load(Ordering::Acquire)
+    /// Whether every object of this list has been had.
+    pub fn has(&self, list: List) -> bool {
+        self.had[list as usize].load(Ordering::Acquire)
     }
 
     /// Whether everything has been listed.
     pub fn all_listed(&self) -> bool {
-        self.campaigns.load(Ordering::Acquire) && self.knows_tenants()
+        List::ALL.into_iter().all(|list| self.has(list))
     }
 
     fn missing(&self) -> Vec<&'static str> {
-        let lists = [("dialercampaignstates", &self.campaigns), ("cxonetenants", &self.tenants)];
-        lists.into_iter().filter(|(_, had)| !had.load(Ordering::Acquire)).map(|(name, _)| name).collect()
+        List::ALL.into_iter().filter(|list| !self.has(*list)).map(List::resource).collect()
     }
 }
 

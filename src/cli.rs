@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::anyhow;
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cxone::{AllowEntry, AllowList};
 use url::Url;
@@ -55,6 +56,12 @@ pub struct RunArgs {
     /// Repeatable, or separated by commas.
     #[arg(long, env = "DIALER_ALLOW_ENDPOINT", value_name = "HOST[:PORT]", value_delimiter = ',')]
     pub allow_endpoint: Vec<OrEmpty<AllowEntry>>,
+    /// Live without DialingPolicies: neither they nor namespaces are watched, and the campaigns' own hours suffice.
+    #[arg(long, env = "DIALER_NO_POLICIES", value_parser = FalseyValueParser::new(), conflicts_with = "require_policy")]
+    pub no_policies: bool,
+    /// Hours must come from a DialingPolicy: a campaign's own never suffice.
+    #[arg(long, env = "DIALER_REQUIRE_POLICY", value_parser = FalseyValueParser::new())]
+    pub require_policy: bool,
     /// Reach CXone through this proxy. The environment's proxy variables are never used.
     #[arg(long, env = "DIALER_PROXY", hide_env_values = true, value_name = "URL")]
     pub proxy: Option<String>,

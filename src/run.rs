@@ -4,16 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use futures::{StreamExt, stream};
 use kube::Config;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 use tracing_appender::non_blocking::NonBlocking;
 
-use crate::admin::{self, Readiness};
+use crate::admin::{self, List, Readiness};
 use crate::audit::Audit;
 use crate::cli::RunArgs;
-use crate::control::{Context, Registry, supervise_campaigns, supervise_tenants};
+use crate::clock;
+use crate::control::{
+    Context, PolicyBook, Registry, supervise_campaigns, supervise_policies, supervise_policy_status,
+    supervise_tenants,
+};
 use crate::kubernetes::{self, Kube};
 use crate::logging::Log;
 use crate::metrics::Metrics;
@@ -58,6 +63,14 @@ async fn operate(args: RunArgs, echo: NonBlocking) -> Result<()> {
     let namespace = args.watch_namespace();
     let (declarations, campaign_changes) = kubernetes::declarations(client.clone(), namespace);
     let (tenants, tenant_changes) = kubernetes::tenants(client.clone(), namespace);
+    let (policy_changes, namespace_changes) = if args.no_policies {
+        readiness.listed(List::Policies);
+        readiness.listed(List::Namespaces);
+        (stream::pending().left_stream(), stream::pending().left_stream())
+    } else {
+        let policies = kubernetes::policies(client.clone()).right_stream();
+        (policies, kubernetes::namespaces(client.clone(), namespace).right_stream())
+    };
     let (wake, asked) = mpsc::unbounded_channel();
     let (wake_tenant, tenants_asked) = mpsc::unbounded_channel();
     let ctx = Arc::new(Context {
@@ -70,6 +83,8 @@ async fn operate(args: RunArgs, echo: NonBlocking) -> Result<()> {
         board: Default::default(),
         declarations,
         tenants,
+        policies: policy_book(&args),
+        policies_changed: Default::default(),
         deeds: watch::Sender::new(()),
         wake,
     });
@@ -78,10 +93,17 @@ async fn operate(args: RunArgs, echo: NonBlocking) -> Result<()> {
     let (stop, stopping) = watch::channel(false);
     let campaigns =
         supervise_campaigns(ctx.clone(), campaign_changes, asked, wake_tenant, until(stopping.clone()));
-    let tenants = supervise_tenants(ctx.clone(), tenant_changes, tenants_asked, until(stopping));
+    let tenants = supervise_tenants(ctx.clone(), tenant_changes, tenants_asked, until(stopping.clone()));
+    let policies =
+        supervise_policies(ctx.clone(), policy_changes, namespace_changes, until(stopping.clone()));
     let mut parts = tokio::task::JoinSet::new();
     parts.spawn(campaigns);
     parts.spawn(tenants);
+    parts.spawn(policies);
+    if namespace.is_none() {
+        // Who sees one namespace alone can't count the campaigns of all.
+        parts.spawn(supervise_policy_status(ctx.clone(), until(stopping)));
+    }
     let server = tokio::spawn(admin::serve(listener, readiness, registry));
 
     let ended = tokio::select! {
@@ -112,11 +134,20 @@ async fn connect() -> Result<kube::Client> {
     kube::Client::try_from(config).context("the cluster's address or credentials can't be used")
 }
 
+fn policy_book(args: &RunArgs) -> PolicyBook {
+    if args.no_policies {
+        PolicyBook::without()
+    } else {
+        PolicyBook::new(args.require_policy, clock::now().mono)
+    }
+}
+
 fn tell_start(args: &RunArgs, admin: std::net::SocketAddr) {
     info!(
         version = env!("CARGO_PKG_VERSION"),
         zone_database = rules::zones::version(),
         namespace = args.watch_namespace().unwrap_or("(all)"),
+        policies = if args.no_policies { "none" } else if args.require_policy { "required" } else { "apply" },
         %admin,
         "dialer-operator starts"
     );

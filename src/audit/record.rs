@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rules::kinds::{Cause, Observed, Outcome, Target};
+use rules::kinds::{Cause, Observed, Outcome, PolicyRef, Target};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -74,6 +74,12 @@ pub struct AuditRecord {
     /// Every gate and its verdict.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub compliance_check: BTreeMap<&'static str, String>,
+    /// The policies that were decided on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<PolicyRef>,
+    /// The policy that decided, where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<PolicyRef>,
     pub zone_database: &'static str,
     pub operator_version: &'static str,
 }

@@ -80,7 +80,11 @@ impl Pass<'_> {
     fn open(&mut self, to: Target, cause: Cause, blind: bool, decision: &Decision) -> PendingTransition {
         let now = clock::now();
         let from = self.work.campaign.known();
-        let new = transition(Uuid::new_v4(), from, to, cause, self.meta.generation, blind, now);
+        let new = PendingTransition {
+            policies: self.work.policies.references(),
+            decided_by: decision.decided_by().filter(|_| to.is_close()).cloned(),
+            ..transition(Uuid::new_v4(), from, to, cause, self.meta.generation, blind, now)
+        };
         let (pending, superseded) = self.work.campaign.open(new, now);
         self.put_on_record(superseded, decision);
         pending

@@ -7,10 +7,8 @@ use std::time::Duration;
 use kube::ResourceExt;
 use rules::campaign::Note;
 use rules::decide::Decision;
-use rules::gates::{Gate, Verdict};
-use rules::kinds::{
-    DeletionPolicy, DialerCampaignState, Mode, Observed, Outcome, PendingTransition, TransitionRecord,
-};
+use rules::gates::{Gate, Obstacle, Verdict};
+use rules::kinds::{DeletionPolicy, Mode, Outcome, PendingTransition, TransitionRecord};
 use rules::reasons::{Reason, conditions};
 use rules::trouble::Trouble;
 
@@ -50,7 +48,7 @@ impl Pass<'_> {
     }
 
     pub(super) fn audit_record(&self, event: AuditEvent, decision: &Decision) -> AuditRecord {
-        let mut record = base_record(self.ctx, &self.work.object, event, self.work.campaign.known());
+        let mut record = base_record(self.ctx, self.work, event);
         record.compliance_check = decision.gates.iter().map(|gate| (gate.rule, verdict(gate))).collect();
         record
     }
@@ -62,6 +60,8 @@ fn of_attempt(record: &mut AuditRecord, pending: &PendingTransition, attempt: u3
     record.cause = Some(pending.cause);
     record.generation = pending.generation;
     record.blind = pending.blind;
+    record.policies = pending.policies.clone();
+    record.decided_by = pending.decided_by.clone();
     record.attempts = Some(attempt);
 }
 
@@ -74,22 +74,22 @@ pub(super) fn of_outcome(line: &mut AuditRecord, record: &TransitionRecord) {
     line.generation = record.generation;
     line.latency_ms = Some(record.latency_ms);
     line.blind = record.blind;
+    line.decided_by = record.decided_by.clone();
 }
 
 fn verdict(gate: &Gate) -> String {
     match &gate.verdict {
         Verdict::Open => "open".to_owned(),
-        Verdict::Closed(obstacle) => format!("closed: {}", obstacle.reason),
+        Verdict::Closed(Obstacle { reason, policy: Some(policy), .. }) => {
+            format!("closed: {reason} ({policy})")
+        }
+        Verdict::Closed(Obstacle { reason, policy: None, .. }) => format!("closed: {reason}"),
         Verdict::Unknown => "unknown".to_owned(),
     }
 }
 
-fn base_record(
-    ctx: &Context,
-    object: &DialerCampaignState,
-    event: AuditEvent,
-    seen: Observed,
-) -> AuditRecord {
+fn base_record(ctx: &Context, work: &Work, event: AuditEvent) -> AuditRecord {
+    let object = &work.object;
     let namespace = object.namespace().unwrap_or_default();
     let tenant = object.spec.tenant_ref.name.clone();
     AuditRecord {
@@ -110,17 +110,19 @@ fn base_record(
         attempts: None,
         latency_ms: None,
         blind: false,
-        seen,
+        seen: work.campaign.known(),
         reason: None,
         message: None,
         compliance_check: BTreeMap::new(),
+        policies: work.policies.references(),
+        decided_by: None,
         zone_database: rules::zones::version(),
         operator_version: env!("CARGO_PKG_VERSION"),
     }
 }
 
 pub(super) fn supervision_ended(ctx: &Context, work: &Work, ending: Ending) -> AuditRecord {
-    let mut record = base_record(ctx, &work.object, AuditEvent::SupervisionEnded, work.campaign.known());
+    let mut record = base_record(ctx, work, AuditEvent::SupervisionEnded);
     record.outcome = Some(AuditOutcome::Supervision(ending));
     record
 }
@@ -134,8 +136,7 @@ pub async fn ended(ctx: Arc<Context>, desk: Arc<Desk>) {
     // It was held back by no finalizer of ours: a transition may still be under way.
     if let Some(Note::Ended(record)) = work.campaign.end(Outcome::Unknown, clock::now()) {
         ctx.metrics.transition_ended(&record);
-        let seen = work.campaign.known();
-        let mut line = base_record(&ctx, &work.object, AuditEvent::StateTransition, seen);
+        let mut line = base_record(&ctx, &work, AuditEvent::StateTransition);
         of_outcome(&mut line, &record);
         ctx.audit.tell(&line);
     }

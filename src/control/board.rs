@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
-use rules::calendar::{Calendar, NoCalendar};
 use rules::campaign::Campaign;
 use rules::inputs::{Meta, Window};
 use rules::kinds::{DialerCampaignState, FINALIZER, HOLD, RECONCILE, RELEASE};
+use rules::policies::Policies;
 use rules::trouble::{Now, Series};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::policy_book::PolicyBook;
 use crate::kubernetes::NewEvent;
 
 /// Every desk, by namespace and name.
@@ -29,7 +30,7 @@ pub struct Desk {
     /// The tenant that the declaration refers to; it can't change.
     pub tenant: String,
     newest: Mutex<DialerCampaignState>,
-    /// What of the declaration a pass depends on. A change cuts the pass short.
+    /// What a pass depends on. A change cuts the pass short.
     pub call: watch::Sender<Call>,
     /// Held while a close is in flight: it is never cut.
     pub shield: tokio::sync::Mutex<()>,
@@ -38,11 +39,12 @@ pub struct Desk {
     forgive: AtomicBool,
 }
 
-/// What of a declaration a pass depends on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a pass depends on, besides the platform: the declaration, and the policies that concern it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     uid: Option<String>,
     meta: Meta,
+    pub policies: Arc<Policies>,
 }
 
 /// What this process knows of one declaration.
@@ -50,6 +52,8 @@ pub struct Work {
     pub campaign: Campaign,
     /// The newest version of the object that is known.
     pub object: DialerCampaignState,
+    /// The policies that concern it.
+    pub policies: Arc<Policies>,
     /// The status as the API server has it.
     written: Value,
     /// Writes of status that failed in a row.
@@ -70,6 +74,7 @@ pub struct Work {
 /// The window, and for how long what was said of it holds.
 struct Outlook {
     generation: i64,
+    policies: Arc<Policies>,
     from: Timestamp,
     until: Timestamp,
     window: Window,
@@ -78,19 +83,15 @@ struct Outlook {
 impl Board {
     /// Takes in a version of a declaration: makes its desk, calls a pass under way. Gives a desk that another object of the
     /// same name has left.
-    pub fn note(&self, object: &DialerCampaignState, now: Now) -> Option<Arc<Desk>> {
+    pub fn note(&self, object: &DialerCampaignState, now: Now, book: &PolicyBook) -> Option<Arc<Desk>> {
         let mut desks = self.lock();
         let key = key_of(object);
-        let call = Call::of(object);
+        // Asked while the desks are locked: whatever the book takes in later is brought to this desk too.
+        let policies = Arc::new(book.of(&key.0, now.mono));
+        let call = Call::of(object, policies);
         if let Some(desk) = desks.get(&key).filter(|desk| Some(&desk.uid) == object.uid().as_ref()) {
             desk.take_in(object);
-            desk.call.send_if_modified(|old| {
-                let differs = *old != call;
-                if differs {
-                    *old = call;
-                }
-                differs
-            });
+            desk.becomes(call);
             return None;
         }
         let desk = Desk {
@@ -107,6 +108,27 @@ impl Board {
             old.leave();
         }
         left
+    }
+
+    /// Brings what the policies come to now to every desk. Gives those, by namespace and name, for which that is something else
+    /// than before.
+    pub fn apply(&self, book: &PolicyBook, now: Now) -> Vec<(String, String)> {
+        let desks = self.lock();
+        let mut by_namespace: HashMap<&str, Arc<Policies>> = HashMap::new();
+        let concerned = desks.iter().filter(|((namespace, _), desk)| {
+            let policies = by_namespace
+                .entry(namespace)
+                .or_insert_with(|| Arc::new(book.of(namespace, now.mono)))
+                .clone();
+            let old = desk.call.borrow().clone();
+            desk.becomes(Call { policies, ..old })
+        });
+        concerned.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// How many declarations of these namespaces there are.
+    pub fn count(&self, selected: impl Fn(&str) -> bool) -> usize {
+        self.lock().keys().filter(|(namespace, _)| selected(namespace)).count()
     }
 
     /// Takes the desk of a declaration that is gone.
@@ -149,6 +171,17 @@ impl Desk {
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = object.clone();
     }
 
+    /// Changes what passes depend on. True where it was something else.
+    fn becomes(&self, call: Call) -> bool {
+        self.call.send_if_modified(|old| {
+            let differs = *old != call;
+            if differs {
+                *old = call;
+            }
+            differs
+        })
+    }
+
     /// Its object is gone: a pass under way ends, so that it holds up no other object of that name.
     fn leave(&self) {
         self.call.send_modify(|call| call.uid = None);
@@ -162,9 +195,9 @@ impl Desk {
 
 impl Call {
     /// What of this object a pass depends on.
-    pub fn of(object: &DialerCampaignState) -> Self {
+    pub fn of(object: &DialerCampaignState, policies: Arc<Policies>) -> Self {
         // Our own finalizer comes and goes by our own hand: no reason to cut.
-        Self { uid: object.uid(), meta: Meta { finalizer: false, ..meta_of(object) } }
+        Self { uid: object.uid(), meta: Meta { finalizer: false, ..meta_of(object) }, policies }
     }
 }
 
@@ -176,6 +209,7 @@ impl Work {
             campaign: Campaign::resume(status, generation, now),
             written: status_value(&object),
             object,
+            policies: Arc::default(),
             writes: Series::default(),
             unanswered: Vec::new(),
             events: VecDeque::new(),
@@ -245,30 +279,22 @@ impl Work {
     /// The window at this instant; computed anew only when an edge has passed.
     pub fn window(&mut self, now: Timestamp) -> &Window {
         let generation = self.object.metadata.generation.unwrap_or_default();
-        let valid =
-            self.outlook.take().filter(|o| o.generation == generation && o.from <= now && now < o.until);
-        let outlook = valid.unwrap_or_else(|| {
+        let is_valid = |o: &Outlook| {
+            o.generation == generation
+                && Arc::ptr_eq(&o.policies, &self.policies)
+                && o.from <= now
+                && now < o.until
+        };
+        let outlook = self.outlook.take().filter(is_valid).unwrap_or_else(|| {
+            let own = self.object.spec.compliance_window.as_ref();
             // A search of 400 days can take its time: the other tasks of this thread go elsewhere meanwhile.
-            let window = tokio::task::block_in_place(|| look_ahead(&self.object, now));
-            Outlook { generation, from: now, until: valid_until(&window, now), window }
+            let window = tokio::task::block_in_place(|| Window::at(own, &self.policies, now));
+            // The search has a horizon: what it says holds until the next edge, and at most a day.
+            let day = now.checked_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
+            let until = window.next_edge().map_or(day, |edge| edge.min(day));
+            Outlook { generation, policies: self.policies.clone(), from: now, until, window }
         });
         &self.outlook.insert(outlook).window
-    }
-}
-
-fn look_ahead(object: &DialerCampaignState, now: Timestamp) -> Window {
-    match Calendar::new(object.spec.compliance_window.as_ref()) {
-        Ok(calendar) => Window::Known { view: calendar.view(now), rule: calendar.rule().to_owned() },
-        Err(why) => Window::None(why),
-    }
-}
-
-/// What is said of a window holds until its next edge, and at most a day: the search has a horizon.
-fn valid_until(window: &Window, now: Timestamp) -> Timestamp {
-    let day = now.checked_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
-    match window {
-        Window::Known { view, .. } => view.next_edge().map_or(day, |edge| edge.min(day)),
-        Window::None(NoCalendar::NoWindow | NoCalendar::UnknownZone(_) | NoCalendar::NotATime(_)) => day,
     }
 }
 

@@ -14,6 +14,7 @@ use super::claims::{Claimant, Examined};
 use super::context::Context;
 use super::pass::Pass;
 use super::{audit_lines, undecodable};
+use crate::admin::List;
 use crate::clock;
 use crate::kubernetes::{Change, Declaration, TenantObject};
 
@@ -71,7 +72,7 @@ fn take_in(
         Change::Now(declaration) => {
             if let Ok(object) = &declaration.0 {
                 let before = ctx.board.len();
-                let left = ctx.board.note(object, clock::now());
+                let left = ctx.board.note(object, clock::now(), &ctx.policies);
                 if left.is_some() || ctx.board.len() != before {
                     let namespace = object.namespace().unwrap_or_default();
                     let _ = tenants.send(ObjectRef::new(&object.spec.tenant_ref.name).within(&namespace));
@@ -98,10 +99,11 @@ fn take_in(
             None
         }
         Change::Listed => {
-            ctx.readiness.campaigns_listed();
+            ctx.readiness.listed(List::Campaigns);
             ctx.wake_everything();
             None
         }
+        Change::Failed(_) => None,
     }
 }
 
@@ -125,7 +127,7 @@ async fn reconcile(declaration: Arc<Declaration>, ctx: Arc<Context>) -> Result<A
     };
     // Without tenants nothing can be told of a campaign, not even that its tenant is missing. Their list wakes every campaign.
     // `Store::wait_until_ready` wakes only the last of several that wait: a pass that waited there could wait for ever.
-    if !ctx.readiness.knows_tenants() {
+    if !ctx.readiness.has(List::Tenants) {
         return Ok(Action::await_change());
     }
     let Some(desk) = ctx.board.desk_of(&object.metadata) else { return Ok(Action::await_change()) };

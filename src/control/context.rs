@@ -7,13 +7,15 @@ use kube::runtime::reflector::ObjectRef;
 use rules::inputs::Claim;
 use rules::kinds::DialerCampaignState;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::board::Board;
 use super::claims::{Claimant, Claims, Examined};
+use super::policy_book::PolicyBook;
 use super::tenants::Registry;
 use crate::admin::Readiness;
 use crate::audit::Audit;
+use crate::clock;
 use crate::kubernetes::{Declaration, Declarations, Kube, Tenants};
 use crate::metrics::Metrics;
 
@@ -28,6 +30,9 @@ pub struct Context {
     pub board: Board,
     pub declarations: Declarations,
     pub tenants: Tenants,
+    pub policies: PolicyBook,
+    /// What policies say of themselves may have changed.
+    pub policies_changed: Notify,
     /// Who listens has acted on CXone, or is telling of it: the process waits for him before it ends.
     pub deeds: watch::Sender<()>,
     /// Asks for a pass of one declaration.
@@ -57,6 +62,14 @@ impl Context {
         for declaration in self.declarations.state() {
             let _ = self.wake.send(ObjectRef::from_obj(&*declaration));
         }
+    }
+
+    /// Brings what the policies come to now to every declaration for which that is something else than before.
+    pub fn apply_policies(&self) {
+        for (namespace, name) in self.board.apply(&self.policies, clock::now()) {
+            self.wake(&namespace, &name);
+        }
+        self.policies_changed.notify_one();
     }
 
     /// The declarations that refer to a tenant.

@@ -3,7 +3,8 @@
 //! A change of a declaration reaches `campaigns`, which notes it at the declaration's desk on the `board` (what this process
 //! knows of it) and asks for a pass. A `pass` takes the one next step that the core decides (`act` for the two writes to CXone)
 //! until nothing is left to do now, keeps our `finalizer`, and is put on record (`record`, `audit_lines`). `tenants` keeps a client
-//! for each tenant; `claims` knows who owns a campaign that several declarations name.
+//! for each tenant; `claims` knows who owns a campaign that several declarations name. `policies` brings a change of the policies
+//! or of what they select by, kept in the `policy_book`, to the desks that it concerns; `policy_status` says what they come to.
 
 mod act;
 mod audit_lines;
@@ -12,11 +13,18 @@ mod campaigns;
 mod claims;
 mod context;
 mod finalizer;
+mod listing;
 mod pass;
+mod policies;
+mod policy_book;
+mod policy_status;
 mod record;
 mod tenants;
 mod undecodable;
 
 pub use campaigns::supervise as supervise_campaigns;
 pub use context::Context;
+pub use policies::supervise as supervise_policies;
+pub use policy_book::PolicyBook;
+pub use policy_status::supervise as supervise_policy_status;
 pub use tenants::{Registry, supervise as supervise_tenants};

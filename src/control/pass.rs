@@ -53,6 +53,7 @@ impl<'a> Pass<'a> {
         // Before the object is read: whatever changes after this cuts the pass short.
         let call = desk.call.subscribe();
         work.take_in(&desk.newest());
+        work.policies = call.borrow().policies.clone();
         let meta = meta_of(&work.object);
         let namespace = work.object.namespace().unwrap_or_default();
         let (tenant, site) = ctx.registry.lookup(&namespace, &work.object.spec.tenant_ref.name);
@@ -132,7 +133,7 @@ impl<'a> Pass<'a> {
     pub(super) fn decide(&mut self) -> Decision {
         let now = clock::now();
         let decision = self.with_inputs(now, decide);
-        self.work.campaign.decided(&decision, now);
+        self.work.campaign.decided(&decision, now, clock::jitter());
         decision
     }
 
@@ -144,6 +145,7 @@ impl<'a> Pass<'a> {
             spec: &self.work.object.spec,
             meta: &self.meta,
             site: &view,
+            policies: &self.work.policies,
             window: &window,
             campaign: &self.work.campaign,
             now,
@@ -261,7 +263,7 @@ impl<'a> Pass<'a> {
         match answer {
             Ok(reading) => {
                 self.work.campaign.skew = skew(reading.date, reading.received);
-                let cap = self.work.object.spec.max_active_calls;
+                let cap = self.with_inputs(now, |inputs| inputs.cap().calls);
                 let every = Duration::from_secs(
                     u64::try_from(self.work.object.spec.check_interval_seconds).unwrap_or(60),
                 );

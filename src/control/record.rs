@@ -7,7 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 use rules::campaign::Note;
 use rules::decide::Decision;
-use rules::kinds::{Observed, Outcome, Target};
+use rules::gates::Gate;
+use rules::kinds::{Observed, Outcome, PolicyRef, Target};
 use rules::reasons::conditions;
 use rules::report::{refusal, report};
 use rules::trouble::Trouble;
@@ -78,10 +79,13 @@ impl Pass<'_> {
         record.status = Some(Target::Running);
         record.reason = Some(reason.to_owned());
         record.message = Some(message.to_owned());
+        let mut closed = decision.gates.iter().filter_map(Gate::obstacle);
+        record.decided_by = closed.find(|o| o.reason.as_str() == reason).and_then(|o| o.policy.clone());
         self.ctx.audit.tell(&record);
+        let note = format!("{message}{}", by(record.decided_by.as_ref()));
         let key = format!("{}{reason}{message}{}", self.meta.generation, record.timestamp);
-        let warning = !matches!(reason, "OutsideWindow" | "ScheduledResume" | "Manual");
-        self.push_event(warning, reason, "Start", message, &key);
+        let warning = !matches!(reason, "OutsideWindow" | "ScheduledResume" | "Manual" | "Frozen");
+        self.push_event(warning, reason, "Start", &note, &key);
     }
 
     /// Writes the status where it is new. `Err` says when to try again.
@@ -177,7 +181,8 @@ impl Pass<'_> {
                 let mut line = self.audit_record(AuditEvent::StateTransition, decision);
                 of_outcome(&mut line, record);
                 self.ctx.audit.tell(&line);
-                let message = format!("{} -> {to} ({cause}): {outcome} [{id}]", record.from);
+                let by = by(record.decided_by.as_ref());
+                let message = format!("{} -> {to} ({cause}{by}): {outcome} [{id}]", record.from);
                 let (warning, reason) = match outcome {
                     Outcome::Applied => (false, to.to_string()),
                     Outcome::Superseded => (false, "Superseded".to_owned()),
@@ -232,6 +237,11 @@ impl Pass<'_> {
     fn names(&self) -> (String, String) {
         (self.work.object.namespace().unwrap_or_default(), self.work.object.name_any())
     }
+}
+
+/// The policy that decided, as an Event names it.
+fn by(policy: Option<&PolicyRef>) -> String {
+    policy.map(|policy| format!(" by {policy}")).unwrap_or_default()
 }
 
 /// How long a write to Kubernetes may hold up what comes next.

@@ -20,6 +20,7 @@ use url::Url;
 
 use super::campaigns::{Fatal, spawned};
 use super::context::Context;
+use crate::admin::List;
 use crate::clock;
 use crate::kubernetes::{Change, SecretSource, TenantObject, WriteError};
 
@@ -216,10 +217,11 @@ fn take_in(ctx: &Context, change: Change<TenantObject>) -> Option<ObjectRef<Tena
             None
         }
         Change::Listed => {
-            ctx.readiness.tenants_listed();
+            ctx.readiness.listed(List::Tenants);
             ctx.wake_everything();
             None
         }
+        Change::Failed(_) => None,
     }
 }
 

@@ -5,5 +5,8 @@ mod watch;
 mod writes;
 
 pub use secrets::SecretSource;
-pub use watch::{Change, Declaration, Declarations, TenantObject, Tenants, declarations, tenants};
+pub use watch::{
+    Change, Declaration, Declarations, NamespaceObject, PolicyObject, TenantObject, Tenants, WatchFailure,
+    declarations, namespaces, policies, tenants,
+};
 pub use writes::{Kube, NewEvent, WriteError};

@@ -9,7 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Resource, ResourceExt};
-use rules::kinds::{CXoneTenant, CampaignStatus, DialerCampaignState, FINALIZER, TenantStatus};
+use rules::kinds::{
+    CXoneTenant, CampaignStatus, DialerCampaignState, DialingPolicy, FINALIZER, PolicyStatus, TenantStatus,
+};
 use serde_json::{Value, json};
 
 /// Field manager and controller name of every write.
@@ -77,7 +79,7 @@ impl Kube {
         patience: Duration,
     ) -> Result<DialerCampaignState, WriteError> {
         let api: Api<DialerCampaignState> = self.api(object);
-        let patch = status_patch(object, &json!(status));
+        let patch = status_patch::<DialerCampaignState>(&object.metadata, &json!(status));
         in_time(patience, api.patch_status(&object.name_any(), &ours(), &Patch::Apply(patch))).await
     }
 
@@ -89,11 +91,23 @@ impl Kube {
         patience: Duration,
     ) -> Result<CXoneTenant, WriteError> {
         let api: Api<CXoneTenant> = self.api(object);
-        let patch = status_patch(object, &json!(status));
+        let patch = status_patch::<CXoneTenant>(&object.metadata, &json!(status));
         in_time(patience, api.patch_status(&object.name_any(), &ours(), &Patch::Apply(patch))).await
     }
 
-    /// Says on an object that can't be decoded that it can't.
+    /// Writes a policy's status, likewise.
+    pub async fn write_policy_status(
+        &self,
+        object: &DialingPolicy,
+        status: &PolicyStatus,
+        patience: Duration,
+    ) -> Result<DialingPolicy, WriteError> {
+        let api: Api<DialingPolicy> = Api::all(self.client.clone());
+        let patch = status_patch::<DialingPolicy>(&object.metadata, &json!(status));
+        in_time(patience, api.patch_status(&object.name_any(), &ours(), &Patch::Apply(patch))).await
+    }
+
+    /// Says on a declaration that can't be decoded that it can't.
     pub async fn write_undecodable(
         &self,
         meta: &ObjectMeta,
@@ -103,12 +117,21 @@ impl Kube {
         let namespace = meta.namespace.clone().unwrap_or_default();
         let api: Api<PartialObjectMeta<DialerCampaignState>> =
             Api::namespaced(self.client.clone(), &namespace);
-        let patch = json!({
-            "apiVersion": DialerCampaignState::api_version(&()),
-            "kind": DialerCampaignState::kind(&()),
-            "metadata": {"resourceVersion": meta.resource_version},
-            "status": {"observedGeneration": meta.generation, "conditions": conditions},
-        });
+        let status = json!({"observedGeneration": meta.generation, "conditions": conditions});
+        let patch = status_patch::<DialerCampaignState>(meta, &status);
+        let name = meta.name.clone().unwrap_or_default();
+        in_time(patience, api.patch_status(&name, &ours(), &Patch::Apply(patch))).await.map(|_| ())
+    }
+
+    /// Says on a policy that can't be decoded that it can't.
+    pub async fn write_undecodable_policy(
+        &self,
+        meta: &ObjectMeta,
+        status: &Value,
+        patience: Duration,
+    ) -> Result<(), WriteError> {
+        let api: Api<PartialObjectMeta<DialingPolicy>> = Api::all(self.client.clone());
+        let patch = status_patch::<DialingPolicy>(meta, status);
         let name = meta.name.clone().unwrap_or_default();
         in_time(patience, api.patch_status(&name, &ours(), &Patch::Apply(patch))).await.map(|_| ())
     }
@@ -200,11 +223,11 @@ fn ours() -> PatchParams {
     PatchParams::apply(MANAGER).force()
 }
 
-fn status_patch<K: Resource<DynamicType = ()>>(object: &K, status: &Value) -> Value {
+fn status_patch<K: Resource<DynamicType = ()>>(meta: &ObjectMeta, status: &Value) -> Value {
     json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
-        "metadata": {"resourceVersion": object.meta().resource_version},
+        "metadata": {"resourceVersion": meta.resource_version},
         "status": status,
     })
 }

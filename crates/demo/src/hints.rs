@@ -24,7 +24,12 @@ pub fn tell(stage: &Stage) {
         "change a declaration",
         &["${EDITOR:-vi} 02-winter-renewals.yaml", "kubectl apply -f 02-winter-renewals.yaml"],
     );
-    tell::hint("brake, and let go", &[&format!("{hold}='bad list'"), &format!("{hold}-")]);
+    let freeze = "kubectl patch dpol emergency --type merge -p '{\"spec\":{\"freeze\":";
+    tell::hint(
+        "freeze all campaigns, and let go",
+        &[&format!("{freeze}{{\"reason\":\"bad list\"}}}}}}'"), &format!("{freeze}null}}}}'")],
+    );
+    tell::hint("brake one, and let go", &[&format!("{hold}='bad list'"), &format!("{hold}-")]);
     tell::hint(
         "be the outside hand: a start beyond the hours is undone, a pause is respected",
         &[&outside("c-7732", "running"), &outside("c-7731", "paused")],

@@ -106,7 +106,7 @@ pub fn on_path() -> Option<PathBuf> {
 
 fn as_typed(args: &[&str]) -> String {
     let quoted =
-        args.iter().map(|arg| if arg.contains(' ') { format!("'{arg}'") } else { (*arg).to_owned() });
+        args.iter().map(|arg| if arg.contains([' ', '{']) { format!("'{arg}'") } else { (*arg).to_owned() });
     format!("kubectl {}", quoted.collect::<Vec<_>>().join(" "))
 }
 
@@ -115,10 +115,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_argument_with_a_space_is_shown_quoted() {
+    fn an_argument_that_a_shell_would_take_apart_is_shown_quoted() {
         assert_eq!(
             as_typed(&["annotate", "dcs", "a", "hold=bad list"]),
             "kubectl annotate dcs a 'hold=bad list'"
         );
+        assert_eq!(as_typed(&["patch", "-p", "{\"a\":1}"]), "kubectl patch -p '{\"a\":1}'");
     }
 }

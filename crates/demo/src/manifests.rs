@@ -9,11 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use crate::tell;
 
 /// File name and template.
-const TEMPLATES: [(&str, &str); 4] = [
+const TEMPLATES: [(&str, &str); 5] = [
     ("01-tenant.yaml", include_str!("../manifests/01-tenant.yaml")),
     ("02-winter-renewals.yaml", include_str!("../manifests/02-winter-renewals.yaml")),
     ("03-payment-reminders.yaml", include_str!("../manifests/03-payment-reminders.yaml")),
     ("04-survey-east.yaml", include_str!("../manifests/04-survey-east.yaml")),
+    ("05-emergency-freeze.yaml", include_str!("../../../policies/emergency-freeze.yaml")),
 ];
 
 /// The manifests, written into a folder.

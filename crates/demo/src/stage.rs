@@ -149,7 +149,9 @@ async fn install_kinds(kubectl: &Kubectl, view: &ClusterView, operator: &Path) -
 /// here it would be counted against the first edit.
 async fn warm_up(view: &ClusterView) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(5);
-    while Instant::now() < deadline && !view.describes(&["DialerCampaignState", "CXoneTenant"]).await? {
+    while Instant::now() < deadline
+        && !view.describes(&["DialerCampaignState", "CXoneTenant", "DialingPolicy"]).await?
+    {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! The steps: each does one thing that happens in the life of a dialer, and tells what came of it, and why.
 
 mod declared;
+mod frozen;
 mod guarded;
 mod troubled;
 
@@ -33,11 +34,13 @@ pub async fn play(stage: &Stage) -> Result<()> {
     guarded::too_many_calls(stage).await?;
     tell::heading("6. The brake: hold");
     guarded::hold(stage).await?;
-    tell::heading("7. A lost answer");
+    tell::heading("7. One brake for all: freeze");
+    frozen::freeze(stage).await?;
+    tell::heading("8. A lost answer");
     troubled::lost_answer(stage).await?;
-    tell::heading("8. CXone asks for fewer requests: 429");
+    tell::heading("9. CXone asks for fewer requests: 429");
     troubled::rate_limit(stage).await?;
-    tell::heading("9. Another writer was faster: 409");
+    tell::heading("10. Another writer was faster: 409");
     troubled::conflict(stage).await?;
     tell::heading("How it stands now");
     stage.kubectl.show(&["get", "dcs"]).await?;

@@ -1,0 +1,138 @@
+//! Says on every policy how many campaigns it concerns, what it says now, and when that changes. Quiet, as all status.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use rules::kinds::{DialingPolicy, PolicyState, PolicyStatus, stamp, stamp_up};
+use rules::policies::Policy;
+use rules::policy_standing::standing;
+use rules::reasons::{Reason, conditions};
+use serde_json::json;
+use tracing::warn;
+
+use super::context::Context;
+use super::policy_book::Entry;
+use crate::clock;
+use crate::kubernetes::WriteError;
+
+/// At least that often it is looked whether something has changed: timers miss clock steps and machine sleep.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// How long changes that come together are waited for.
+const GATHER: Duration = Duration::from_millis(200);
+/// How long a write may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The version of a spec: uid and generation.
+type Version = (Option<String>, Option<i64>);
+
+/// Keeps the status of every policy until `stop` comes.
+pub async fn supervise(ctx: Arc<Context>, stop: impl Future<Output = ()> + Send + 'static) {
+    let tell = async {
+        let mut told_bad = HashSet::new();
+        loop {
+            let next = tell_all(&ctx, &mut told_bad).await;
+            let sleep = next.map_or(LOOK_EVERY, |at| clock::now().until(at).min(LOOK_EVERY));
+            let _ = tokio::time::timeout(sleep, ctx.policies_changed.notified()).await;
+            tokio::time::sleep(GATHER).await;
+        }
+    };
+    tokio::select! {
+        () = tell => {}
+        () = stop => {}
+    }
+}
+
+/// Writes what is new. Gives when something of it changes next. `told_bad` are versions that were told they can't be decoded.
+async fn tell_all(ctx: &Context, told_bad: &mut HashSet<Version>) -> Option<Timestamp> {
+    let mut next = None;
+    for entry in ctx.policies.entries() {
+        let written = match &entry {
+            Entry::Good(object, policy) => {
+                let status = status(ctx, object, policy);
+                next = next.into_iter().chain(status.next_change.as_ref().map(|at| at.0)).min();
+                write(ctx, object, &status).await
+            }
+            Entry::Bad(meta, _) if told_bad.contains(&version(meta)) => Ok(()),
+            Entry::Bad(meta, why) => {
+                let written = write_bad(ctx, meta, why).await;
+                told_bad.extend(written.is_ok().then(|| version(meta)));
+                written
+            }
+        };
+        match written {
+            Ok(()) | Err(WriteError::Gone | WriteError::Stale) => {}
+            Err(error) => {
+                ctx.metrics.kubernetes_write_failures.inc();
+                warn!(policy = entry.name(), %error, "the policy's status can't be written; trying again");
+            }
+        }
+    }
+    next
+}
+
+fn status(ctx: &Context, object: &DialingPolicy, policy: &Arc<Policy>) -> PolicyStatus {
+    let standing = standing(policy, clock::now().wall);
+    let campaigns = ctx.board.count(|namespace| ctx.policies.selects(policy, namespace));
+    let generation = object.metadata.generation.unwrap_or_default();
+    let ready = match &standing.trouble {
+        None => {
+            (true, Reason::PolicyReady, "the policy applies to the campaigns of the namespaces it selects")
+        }
+        Some(trouble) => (false, Reason::PolicyUnreadable, trouble.as_str()),
+    };
+    PolicyStatus {
+        observed_generation: generation,
+        campaigns: i32::try_from(campaigns).ok(),
+        state: Some(standing.state),
+        next_change: standing.next_change.map(stamp_up),
+        conditions: vec![condition(object.status.as_ref(), generation, ready)],
+    }
+}
+
+fn condition(
+    old: Option<&PolicyStatus>,
+    generation: i64,
+    (ready, reason, message): (bool, Reason, &str),
+) -> Condition {
+    let word = if ready { "True" } else { "False" };
+    let old = old.and_then(|status| status.conditions.iter().find(|c| c.type_ == conditions::READY));
+    let since = old.filter(|c| c.status == word).map(|c| c.last_transition_time.clone());
+    Condition {
+        type_: conditions::READY.into(),
+        status: word.into(),
+        reason: reason.as_str().into(),
+        message: message.into(),
+        observed_generation: Some(generation),
+        last_transition_time: since.unwrap_or_else(|| stamp(clock::now().wall)),
+    }
+}
+
+async fn write(ctx: &Context, object: &DialingPolicy, status: &PolicyStatus) -> Result<(), WriteError> {
+    if json!(object.status) == json!(status) {
+        return Ok(());
+    }
+    ctx.kube.write_policy_status(object, status, PATIENCE).await?;
+    ctx.metrics.status_writes.inc();
+    Ok(())
+}
+
+fn version(meta: &ObjectMeta) -> Version {
+    (meta.uid.clone(), meta.generation)
+}
+
+/// Says of a policy that it can't be decoded.
+async fn write_bad(ctx: &Context, meta: &ObjectMeta, why: &str) -> Result<(), WriteError> {
+    let message = format!("the object can't be decoded: {why}");
+    let mut ready =
+        condition(None, meta.generation.unwrap_or_default(), (false, Reason::PolicyUnreadable, &message));
+    if let Some(created) = &meta.creation_timestamp {
+        ready.last_transition_time = created.clone();
+    }
+    let status = json!({
+        "observedGeneration": meta.generation, "state": PolicyState::Unreadable, "conditions": [ready],
+    });
+    ctx.kube.write_undecodable_policy(meta, &status, PATIENCE).await
+}
