@@ -30,6 +30,8 @@ pub struct Metrics {
     ended: Family<Ended, Counter>,
     violations: Family<Violator, Gauge<i64, AtomicI64>>,
     pub campaigns: Gauge<i64, AtomicI64>,
+    pub policies: Gauge<i64, AtomicI64>,
+    pub unreadable_policies: Gauge<i64, AtomicI64>,
     pub kubernetes_write_failures: Counter,
     pub status_writes: Counter,
 }
@@ -46,6 +48,12 @@ impl Metrics {
             metrics.violations.clone(),
         );
         registry.register("campaigns", "Declarations that are watched", metrics.campaigns.clone());
+        registry.register("policies", "DialingPolicies that are watched", metrics.policies.clone());
+        registry.register(
+            "unreadable_policies",
+            "DialingPolicies that can't be decoded: nothing may run that they may concern",
+            metrics.unreadable_policies.clone(),
+        );
         registry.register(
             "kubernetes_write_failures",
             "Writes that the API server refused or did not answer",

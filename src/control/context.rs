@@ -8,6 +8,7 @@ use rules::inputs::Claim;
 use rules::kinds::DialerCampaignState;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, watch};
+use tracing::info;
 
 use super::board::Board;
 use super::claims::{Claimant, Claims, Examined};
@@ -66,9 +67,16 @@ impl Context {
 
     /// Brings what the policies come to now to every declaration for which that is something else than before.
     pub fn apply_policies(&self) {
-        for (namespace, name) in self.board.apply(&self.policies, clock::now()) {
-            self.wake(&namespace, &name);
+        let concerned = self.board.apply(&self.policies, clock::now());
+        for (namespace, name) in &concerned {
+            self.wake(namespace, name);
         }
+        if !concerned.is_empty() {
+            info!(campaigns = concerned.len(), "what the policies come to has changed");
+        }
+        let (all, bad) = self.policies.count();
+        self.metrics.policies.set(i64::try_from(all).unwrap_or(i64::MAX));
+        self.metrics.unreadable_policies.set(i64::try_from(bad).unwrap_or(i64::MAX));
         self.policies_changed.notify_one();
     }
 

@@ -10,6 +10,9 @@ use crate::kubernetes::WatchFailure;
 /// without rights pauses what runs.
 pub const MISSING_AFTER: Duration = Duration::from_secs(30);
 
+/// So long nothing is said of it: every start of the operator and every watch that breaks takes a moment.
+const TOLD_AFTER: Duration = Duration::from_secs(5);
+
 /// What a list is needed for.
 pub struct Need {
     /// In words, plural.
@@ -54,6 +57,9 @@ impl Listing {
         let (Some(since), Need { what, resource }) = (self.lacking_since, &self.need) else {
             return Knowledge::Full;
         };
+        if now < since + TOLD_AFTER {
+            return Knowledge::Awaited;
+        }
         let why = match &self.failure {
             None => format!("{what} have not been listed yet"),
             Some(failure) if self.had => format!("{what} can't be watched: {failure}"),
@@ -67,10 +73,11 @@ impl Listing {
         ))
     }
 
-    /// How long until it counts as missing.
+    /// How long until what it means changes by time alone.
     pub fn turns_in(&self, now: Duration) -> Option<Duration> {
-        let at = self.lacking_since? + MISSING_AFTER;
-        (self.goes_missing() && at > now).then(|| at - now)
+        let since = self.lacking_since?;
+        let missing = Some(since + MISSING_AFTER).filter(|_| self.goes_missing());
+        [Some(since + TOLD_AFTER), missing].into_iter().flatten().find(|at| *at > now).map(|at| at - now)
     }
 
     /// What was had once is kept while the API server is away, as declarations are; but not where it refuses to give it.
@@ -92,6 +99,7 @@ mod tests {
     fn word(listing: &Listing, now: Duration) -> &'static str {
         match listing.knowledge(now) {
             Knowledge::Full => "full",
+            Knowledge::Awaited => "awaited",
             Knowledge::InDoubt(_) => "in doubt",
             Knowledge::Missing(_) => "missing",
         }
@@ -100,7 +108,9 @@ mod tests {
     #[test]
     fn a_first_list_that_does_not_come_holds_starts_and_closes_after_half_a_minute() {
         let mut listing = Listing::new(Need::POLICIES, SEC);
-        assert_eq!(word(&listing, SEC * 2), "in doubt");
+        assert_eq!(word(&listing, SEC * 2), "awaited");
+        assert_eq!(listing.turns_in(SEC * 2), Some(SEC * 4));
+        assert_eq!(word(&listing, SEC * 6), "in doubt");
         listing.failed(failure(false), SEC * 20);
         assert_eq!(word(&listing, SEC * 30), "in doubt");
         assert_eq!(listing.turns_in(SEC * 30), Some(SEC));
@@ -114,6 +124,7 @@ mod tests {
         let mut listing = Listing::new(Need::POLICIES, SEC);
         listing.had();
         listing.failed(failure(false), SEC * 100);
+        assert_eq!(word(&listing, SEC * 104), "awaited");
         assert_eq!(word(&listing, SEC * 1000), "in doubt");
         assert_eq!(listing.turns_in(SEC * 1000), None);
         listing.had();

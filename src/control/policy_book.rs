@@ -111,6 +111,12 @@ impl PolicyBook {
         labels.is_some_and(|labels| policy.spec.namespace_selector.matches(labels))
     }
 
+    /// How many policies there are, and how many of them can't be decoded.
+    pub fn count(&self) -> (usize, usize) {
+        let entries = self.entries();
+        (entries.len(), entries.iter().filter(|entry| matches!(entry, Entry::Bad(..))).count())
+    }
+
     /// Every policy, by name.
     pub fn entries(&self) -> Vec<Entry> {
         self.lock().map(|known| known.policies.values().cloned().collect()).unwrap_or_default()
@@ -133,15 +139,17 @@ impl Known {
             Entry::Good(..) => None,
         });
         let lists = self.listings.iter().map(|listing| listing.knowledge(now));
-        let mut all = bad.into_iter().chain(lists).filter(|knowledge| *knowledge != Knowledge::Full);
-        let first = all.next().unwrap_or_default();
         // What closes goes before what only holds starts.
-        match first {
-            Knowledge::InDoubt(_) => {
-                all.find(|knowledge| matches!(knowledge, Knowledge::Missing(_))).unwrap_or(first)
-            }
-            other => other,
-        }
+        bad.into_iter().chain(lists).max_by_key(severity).unwrap_or_default()
+    }
+}
+
+fn severity(knowledge: &Knowledge) -> u8 {
+    match knowledge {
+        Knowledge::Full => 0,
+        Knowledge::Awaited => 1,
+        Knowledge::InDoubt(_) => 2,
+        Knowledge::Missing(_) => 3,
     }
 }
 

@@ -73,15 +73,13 @@ pub fn wrapped(text: &str, begun: usize, indent: usize) -> String {
     let mut column = begun;
     for word in text.split_whitespace() {
         let length = word.chars().count();
-        if column > indent.max(begun) || (!out.is_empty() && column > indent) {
-            if column + 1 + length > WIDTH {
-                out.push('\n');
-                out.push_str(&" ".repeat(indent));
-                column = indent;
-            } else {
-                out.push(' ');
-                column += 1;
-            }
+        if !out.is_empty() && column + 1 + length > WIDTH {
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            column = indent;
+        } else if !out.is_empty() {
+            out.push(' ');
+            column += 1;
         }
         out.push_str(word);
         column += length;

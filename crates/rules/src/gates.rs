@@ -161,6 +161,10 @@ fn policies(i: &Inputs<'_>) -> Gate {
     let unreadable = |why: &str| closed(Reason::PolicyUnreadable, None, why);
     match &i.policies.knowledge {
         Knowledge::Full => gate(RULE, Row::Run, Verdict::Open),
+        Knowledge::Awaited => {
+            let detail = "the policies have not been listed yet";
+            gate(RULE, Row::Start, closed(Reason::NotListed, None, detail))
+        }
         Knowledge::InDoubt(why) => gate(RULE, Row::Start, unreadable(why)),
         Knowledge::Missing(why) => gate(RULE, Row::Run, unreadable(why)),
     }

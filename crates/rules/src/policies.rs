@@ -37,7 +37,9 @@ pub enum Knowledge {
     /// All are known.
     #[default]
     Full,
-    /// What is known may be out of date, or has not been had yet: nothing starts.
+    /// For a moment what is known may be out of date, or has not been had yet: nothing starts, and nothing is said of it.
+    Awaited,
+    /// The same, for longer than a moment.
     InDoubt(String),
     /// Something that may concern it can't be known: it may not run.
     Missing(String),

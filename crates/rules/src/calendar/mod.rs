@@ -67,7 +67,7 @@ pub enum NoCalendar {
         /// The policy.
         policy: PolicyRef,
         /// What is said of it.
-        why: Box<NoCalendar>,
+        why: Box<Self>,
     },
 }
 

@@ -143,7 +143,8 @@ impl<'a> Stretch<'a> {
             let turns = rule.zones.iter().filter_map(|z| rule.until_turn(local[*z]));
             until = turns.map(|turn| later(at, turn)).fold(until, Timestamp::min);
             shut |= rule.zones.iter().any(|z| rule.shuts(local[*z].date()));
-            let Some(week) = &rule.week else { continue };
+            // Where something is shut, nobody asks what else is.
+            let Some(week) = rule.week.as_ref().filter(|_| !shut) else { continue };
             let applying = rule.zones.iter().filter(|z| rule.applies(local[**z].date()));
             strands.extend(applying.map(|z| (place, week, clocks[*z].offset)));
         }

@@ -1,8 +1,11 @@
 //! The search is bounded, and finds what a search without bounds finds.
 
+use super::naive::Rules;
+use super::policies::{closed, policy};
 use super::*;
 use crate::calendar::search::work;
-use jiff::civil::Time;
+use crate::kinds::DialingPolicySpec;
+use jiff::civil::{Time, date};
 
 /// The next edge, change by change of every rule in every zone through the whole horizon.
 pub(super) fn plain_edge(c: &Calendar, at: Timestamp, end: Timestamp) -> Option<Timestamp> {
@@ -97,6 +100,30 @@ fn many_short_intervals_in_many_zones_that_never_meet_take_few_questions() {
 #[test]
 fn intervals_that_the_lead_uses_up_take_few_questions() {
     never_opens(&["America/New_York".into(), "Europe/London".into()], every_half_hour(5), 600, 30_000);
+}
+
+#[test]
+fn the_largest_policies_that_never_meet_take_few_questions() {
+    // 32 zones, 64 intervals and 400 closed dates each. Every other policy is two minutes behind the rest.
+    let now = at("2026-03-01T00:00:00Z");
+    let zones: Vec<_> = thirty_two_zones(now).into_iter().map(Zone).collect();
+    let text = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+    let dates = (0..400).map(|n| date(2026, 3, 1) + SignedDuration::from_hours(24 * 2 * n));
+    let closed: Vec<_> = dates.map(|date| closed(&date.to_string(), "closed")).collect();
+    let policies = (0..4).map(|n| DialingPolicySpec {
+        hours: Some(
+            (0..64).map(|h| h * 22 + n % 2 * 2).map(|m| hours(&ALL, &text(m), &text(m + 1))).collect(),
+        ),
+        time_zones: Some(zones.clone()),
+        closed_dates: closed.clone(),
+        ..policy()
+    });
+    let c = Rules { own: None, policies: policies.collect(), required: false }.calendar().unwrap();
+    work::take();
+    let view = c.view(now);
+    let asked = work::take();
+    assert_eq!(times(&view), (false, None, None));
+    assert!(asked < 40_000, "asked {asked} times");
 }
 
 #[test]

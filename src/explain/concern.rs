@@ -1,0 +1,100 @@
+//! Which policies concern a namespace, by all that is known here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use kube::ResourceExt;
+use rules::kinds::DialingPolicy;
+use rules::policies::{Knowledge, Policies, Policy};
+
+use super::cluster::{Cluster, MaybePolicy};
+use super::manifest::Item;
+
+/// Every policy, and the labels of namespaces.
+#[derive(Clone, Default)]
+pub struct Concern {
+    policies: BTreeMap<String, Arc<Policy>>,
+    /// The first that can't be decoded: it may concern everybody.
+    bad: Option<String>,
+    labels: BTreeMap<String, BTreeMap<String, String>>,
+    required: bool,
+    /// Nobody asks for policies.
+    without: bool,
+}
+
+impl Concern {
+    /// A world without policies.
+    pub fn without() -> Self {
+        Self { without: true, ..Self::default() }
+    }
+
+    /// Hours must come from a policy.
+    pub fn required(self, required: bool) -> Self {
+        Self { required, ..self }
+    }
+
+    /// These policies of a cluster.
+    pub fn of(policies: Vec<MaybePolicy>) -> Self {
+        let mut all = Self::default();
+        for policy in policies {
+            match policy {
+                Ok(policy) => all.put(&policy),
+                Err(why) => all.bad = all.bad.or(Some(why)),
+            }
+        }
+        all
+    }
+
+    /// As it will be when these are applied too.
+    pub fn with(&self, policies: &[Item<DialingPolicy>], labels: &BTreeMap<String, BTreeMap<String, String>>) -> Self {
+        let mut all = self.clone();
+        policies.iter().for_each(|item| all.put(&item.object));
+        all.labels.extend(labels.clone());
+        all
+    }
+
+    /// Learns the labels of a namespace from the cluster, unless they are known.
+    ///
+    /// # Errors
+    /// Where the cluster does not give them.
+    pub async fn learn(&mut self, cluster: &Cluster, namespace: &str) -> Result<()> {
+        if !self.without && !self.labels.contains_key(namespace)
+            && let Some(labels) = cluster.labels(namespace).await?
+        {
+            self.labels.insert(namespace.to_owned(), labels);
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, policy: &DialingPolicy) {
+        let name = policy.name_any();
+        let before = self.policies.get(&name).map_or(0, |old| old.generation + i64::from(old.spec != policy.spec));
+        let generation = policy.metadata.generation.unwrap_or(before);
+        self.policies.insert(name.clone(), Arc::new(Policy { name, generation, spec: policy.spec.clone() }));
+    }
+
+    /// Those that concern the campaigns of a namespace.
+    pub fn about(&self, namespace: &str) -> Policies {
+        if self.without {
+            return Policies::default();
+        }
+        let labels = self.labels.get(namespace);
+        // As in the loop: where the labels are not known every policy may concern it.
+        let concerns =
+            |policy: &&Arc<Policy>| labels.is_none_or(|labels| policy.spec.namespace_selector.matches(labels));
+        let knowledge = self.bad.clone().map_or(Knowledge::Full, Knowledge::Missing);
+        Policies { matching: self.policies.values().filter(concerns).cloned().collect(), knowledge, required: self.required }
+    }
+
+    /// What is to be said of it.
+    pub fn note(&self, namespace: &str) -> Option<String> {
+        let selected = self.policies.values().filter(|policy| policy.spec.namespace_selector != Default::default());
+        let count = selected.count();
+        (!self.without && count > 0 && !self.labels.contains_key(namespace)).then(|| {
+            format!(
+                "the labels of namespace {namespace} are not known: every policy is taken to concern it, {count} of them by a selector"
+            )
+        })
+    }
+}

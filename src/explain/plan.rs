@@ -1,0 +1,161 @@
+//! The coming transitions of declarations, and what applying them would close.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use rules::gates::Gate;
+use rules::inputs::Meta;
+use rules::kinds::{DialerCampaignStateSpec, Mode, Observed, Target};
+use rules::plan::{Plan, Question, ideal_site, plan};
+use rules::policies::{Knowledge, Policies};
+use rules::reasons::conditions;
+use rules::zones;
+
+use super::bars;
+use super::concern::Concern;
+use super::subjects::{Subject, Subjects, gather, meta_of};
+use super::views::{Holding, PlanReport, PlannedCampaign, Running, Transition};
+use super::when::Zone;
+use crate::cli::PlanArgs;
+
+/// What a tenant's requests may take where none is known.
+pub const TIMEOUT: Duration = Duration::from_secs(15);
+/// What a plan can't know.
+const ASSUMPTIONS: [&str; 4] = [
+    "few enough calls are active when a start is due",
+    "nobody changes the declaration, a policy, or the campaign in CXone",
+    "CXone, the tenant and the operator work",
+    "a start that a freeze held comes up to 10 s after it",
+];
+
+/// Plans what the arguments name.
+///
+/// # Errors
+/// Where a manifest is wrong, or the cluster does not give what is needed.
+pub async fn report(args: &PlanArgs) -> Result<PlanReport> {
+    let from = args.from.unwrap_or_else(Timestamp::now);
+    let Subjects { all, concern, before, notes } = gather(args).await?;
+    let campaigns = all.iter().map(|subject| planned(args, subject, &concern, &before, from));
+    Ok(PlanReport {
+        from,
+        zone_database: zones::version(),
+        campaigns: campaigns.collect::<Result<_>>()?,
+        assumptions: ASSUMPTIONS.to_vec(),
+        notes,
+    })
+}
+
+fn planned(
+    args: &PlanArgs,
+    subject: &Subject,
+    concern: &Concern,
+    before: &Concern,
+    from: Timestamp,
+) -> Result<PlannedCampaign> {
+    let (spec, policies, meta) = (&subject.object.spec, concern.about(&subject.namespace), subject.meta());
+    let zone = zone_of(args.zone.as_deref(), spec, &policies)?;
+    let until = bars::midnight(&zone, from, i64::from(args.days))
+        .ok_or_else(|| anyhow!("{} days from {from} on are out of range", args.days))?;
+    let plan = rehearse(subject, spec, &meta, &policies, from, until);
+    let (_, observed, observed_by) = subject.known();
+    let name = subject.object.name_any();
+    let holding = plan.last.gates.iter().filter_map(Gate::obstacle);
+    Ok(PlannedCampaign {
+        campaign_id: spec.campaign_id.clone(),
+        source: subject.source.clone(),
+        declared: spec.state,
+        effective: plan.first.effective,
+        observed,
+        observed_by,
+        until,
+        transitions: plan.changes.iter().map(|change| Transition::of(change, &zone, &policies)).collect(),
+        running: plan.running.iter().map(|span| Running { from: span.from, until: span.until }).collect(),
+        days: bars::days(&zone, from, args.days, &plan.running),
+        held_at_end: holding.map(|o| Holding::of(o, &policies, &subject.namespace, &name)).collect(),
+        policies: policies.references(),
+        warnings: warnings(subject, &plan, before, from, until),
+        notes: notes(subject, concern, &policies, &meta),
+        zone: zone.name,
+        namespace: subject.namespace.clone(),
+        name,
+    })
+}
+
+/// The plan of what is enforced: in mode Observe it is what would be done.
+fn rehearse(
+    subject: &Subject,
+    spec: &DialerCampaignStateSpec,
+    meta: &Meta,
+    policies: &Policies,
+    from: Timestamp,
+    until: Timestamp,
+) -> Plan {
+    let (status, observed, _) = subject.known();
+    let spec = &DialerCampaignStateSpec { mode: Mode::Enforce, ..spec.clone() };
+    let (site, status) = (&ideal_site(TIMEOUT), &status);
+    plan(&Question { spec, meta, site, policies, status, observed, from, until, at_most: usize::MAX })
+}
+
+/// The zone of display: the one that was asked for, or where the called people are.
+pub fn zone_of(asked: Option<&str>, spec: &DialerCampaignStateSpec, policies: &Policies) -> Result<Zone> {
+    if let Some(name) = asked {
+        return Zone::named(name).context("the zone of display");
+    }
+    let own = spec.compliance_window.iter().flat_map(|window| &window.time_zones);
+    let theirs = policies.matching.iter().flat_map(|policy| policy.spec.time_zones.iter().flatten());
+    Ok(Zone::first_of(own.chain(theirs).map(|zone| zone.0.as_str())))
+}
+
+/// What applying would do to a campaign that runs.
+fn warnings(subject: &Subject, plan: &Plan, before: &Concern, from: Timestamp, until: Timestamp) -> Vec<String> {
+    let Some(live) = &subject.live else { return Vec::new() };
+    let (spec, name) = (&subject.object.spec, format!("{}/{}", subject.namespace, subject.object.name_any()));
+    let mut told = Vec::new();
+    for (field, differs) in [
+        ("campaignId", live.spec.campaign_id != spec.campaign_id),
+        ("tenantRef", live.spec.tenant_ref != spec.tenant_ref),
+    ] {
+        if differs {
+            told.push(format!("{name}: {field} is immutable and differs from the live object's: it would be refused"));
+        }
+    }
+    let (_, observed, _) = subject.known();
+    let closes = plan.changes.first().filter(|first| first.at == from && first.to.is_some_and(Target::is_close));
+    if observed == Observed::Running && spec.mode == Mode::Enforce
+        && let Some(first) = closes
+    {
+        let policies = before.about(&subject.namespace);
+        let as_is = rehearse(subject, &live.spec, &meta_of(live), &policies, from, until);
+        let anyway = as_is.first.must_close() && live.spec.mode == Mode::Enforce;
+        if !anyway {
+            told.push(format!("applying this closes {name} at once, which runs now: {}", first.why));
+        }
+    }
+    told
+}
+
+fn notes(subject: &Subject, concern: &Concern, policies: &Policies, meta: &Meta) -> Vec<String> {
+    let spec = &subject.object.spec;
+    let mut notes = subject.notes.clone();
+    notes.extend(concern.note(&subject.namespace));
+    if let Knowledge::Missing(why) | Knowledge::InDoubt(why) = &policies.knowledge {
+        notes.push(why.clone());
+    }
+    if spec.mode == Mode::Observe {
+        notes.push("mode Observe: nothing of this is sent to CXone; it is what mode Enforce would do".to_owned());
+    }
+    if spec.suspend {
+        notes.push("suspended: nothing is started, and the declared state is not applied".to_owned());
+    }
+    if meta.hold.is_some() && subject.is_new() && meta_of(&subject.object).hold.is_none() {
+        notes.push("the hold annotation of the live object is not in the file: applying leaves it".to_owned());
+    }
+    if meta.deleting {
+        notes.push("the live object is being deleted".to_owned());
+    }
+    let stalled = subject.live.as_ref().and_then(|live| live.status.as_ref()?.condition(conditions::STALLED).cloned());
+    notes.extend(stalled.map(|c| format!("the operator last said Stalled, {}: {}", c.reason, c.message)));
+    notes
+}
