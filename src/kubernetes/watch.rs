@@ -13,7 +13,7 @@ use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
 use rules::kinds::{CXoneTenant, DialerCampaignState, DialingPolicy};
 use serde::de::DeserializeOwned;
-use tracing::warn;
+use tracing::{debug, warn};
 
 /// A declaration as the API server gave it, decoded or not.
 pub type Declaration = DeserializeGuard<DialerCampaignState>;
@@ -131,6 +131,7 @@ where
 {
     let mut known: HashSet<ObjectRef<K>> = HashSet::new();
     let mut listing: HashSet<ObjectRef<K>> = HashSet::new();
+    let mut failing: Option<WatchFailure> = None;
     let kind = K::plural(&());
     events.flat_map(move |event| {
         let changes = match event {
@@ -153,13 +154,20 @@ where
             }
             // What vanished while the watch was down is told by its absence from the new list.
             Ok(Event::InitDone) => {
+                failing = None;
                 let gone: Vec<_> = known.difference(&listing).cloned().map(Change::Gone).collect();
                 known = std::mem::take(&mut listing);
                 gone.into_iter().chain([Change::Listed]).collect()
             }
             Err(error) => {
-                warn!(error = %short(&error), "watching {kind} failed; trying again");
-                vec![Change::Failed(failure(&error))]
+                let (failure, error) = (failure(&error), short(&error));
+                // It is tried about once a second, for as long as it fails.
+                if failing.replace(failure.clone()).as_ref() == Some(&failure) {
+                    debug!(error, "watching {kind} still fails");
+                } else {
+                    warn!(error, "watching {kind} failed; trying again");
+                }
+                vec![Change::Failed(failure)]
             }
         };
         stream::iter(changes)
