@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use jiff::ToSpan;
+use jiff::civil::{Date, date};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -12,6 +14,8 @@ use serde_json::{Map, Value, json};
 pub struct Corpus {
     pub kind: String,
     pub plural: String,
+    /// Whether objects lie in namespaces.
+    pub namespaced: bool,
     /// Objects that are admitted.
     accepted: Vec<Entry>,
     /// Objects that are refused when they are created.
@@ -54,18 +58,42 @@ pub struct Change {
     pub patch: Value,
 }
 
-pub fn all() -> [Corpus; 2] {
-    ["campaign", "tenant"].map(read)
+pub fn all() -> [Corpus; 3] {
+    ["campaign", "tenant", "policy"].map(read)
 }
 
 fn read(name: &str) -> Corpus {
-    read_yaml(&Path::new(file!()).with_file_name(format!("{name}.yaml")))
+    let mut data: Value = read_yaml(&Path::new(file!()).with_file_name(format!("{name}.yaml")));
+    write_out(&mut data);
+    serde_json::from_value(data).unwrap_or_else(|error| panic!("{name}.yaml: {error}"))
+}
+
+/// Puts a list in the place of each `{times: 3, of: ...}`; in an item `<day>` is a date of its own.
+fn write_out(data: &mut Value) {
+    if let Some(times) = data["times"].as_u64() {
+        let item = data["of"].to_string();
+        let of_day =
+            |day: Date| serde_json::from_str::<Value>(&item.replace("<day>", &day.to_string())).unwrap();
+        *data = date(2026, 1, 1).series(1.day()).take(times as usize).map(of_day).collect();
+    }
+    match data {
+        Value::Array(items) => items.iter_mut().for_each(write_out),
+        Value::Object(fields) => fields.values_mut().for_each(write_out),
+        _ => {}
+    }
 }
 
 /// Reads a file of this repository.
 pub fn read_yaml<T: DeserializeOwned>(path: &Path) -> T {
+    let mut documents = read_documents(path);
+    assert_eq!(documents.len(), 1, "{} holds more than one document", path.display());
+    documents.remove(0)
+}
+
+/// Reads a file of this repository that may hold several documents.
+pub fn read_documents<T: DeserializeOwned>(path: &Path) -> Vec<T> {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
-    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 impl Corpus {
@@ -89,7 +117,14 @@ impl Corpus {
         Object { case: case.clone(), says: says.clone(), manifest }
     }
 
-    /// An object with this spec, such as one that exists before a change.
+    /// An object with this spec that a test stores. It bears the test's name: where there are no namespaces, tests would meet.
+    pub fn stored(&self, test: &str, spec: Value) -> Value {
+        let mut manifest = self.manifest(spec);
+        manifest["metadata"]["name"] = test.into();
+        manifest
+    }
+
+    /// An object with this spec.
     pub fn manifest(&self, spec: Value) -> Value {
         json!({"apiVersion": "dialer.cxone-operator.io/v1alpha1", "kind": self.kind,
                "metadata": {"name": "example"}, "spec": spec})

@@ -4,5 +4,7 @@
 
 mod corpus;
 mod definitions;
+mod limits;
 mod objects;
+mod policies;
 mod server;

@@ -44,6 +44,17 @@ impl Server {
         Self { api, namespace: namespace.into(), definitions }
     }
 
+    /// The same with `--as` and `--as-group`.
+    pub fn acting_as(&self, user: &str, group: &str) -> Self {
+        let api = Api { acting_as: Some((user.into(), group.into())), ..self.api.clone() };
+        Self { api, namespace: self.namespace.clone(), definitions: self.definitions }
+    }
+
+    /// `kubectl create` of anything that is not ours, at its path.
+    pub async fn set_up(&self, path: &str, object: &Value) -> Answer {
+        self.api.send(self.api.request(Method::POST, &format!("{path}?{STRICT}")).json(object)).await
+    }
+
     /// `kubectl create`, or the first `kubectl apply`.
     pub async fn create(&self, kind: &Corpus, manifest: &Value) -> Answer {
         self.post(kind, manifest, STRICT).await
@@ -90,8 +101,8 @@ impl Server {
     }
 
     fn path(&self, kind: &Corpus) -> String {
-        let Self { namespace, .. } = self;
-        format!("/apis/dialer.cxone-operator.io/v1alpha1/namespaces/{namespace}/{}", kind.plural)
+        let folder = if kind.namespaced { format!("namespaces/{}/", self.namespace) } else { String::new() };
+        format!("/apis/dialer.cxone-operator.io/v1alpha1/{folder}{}", kind.plural)
     }
 
     fn path_of(&self, kind: &Corpus, name: &str) -> String {
@@ -133,21 +144,35 @@ pub fn definition_files() -> Vec<PathBuf> {
 }
 
 /// The administrator's way to the API server. A client belongs to the runtime of one test.
+#[derive(Clone)]
 struct Api {
     client: Client,
     url: String,
     token: String,
+    /// User and group that the administrator impersonates.
+    acting_as: Option<(String, String)>,
 }
 
 impl Api {
     fn of(cluster: &Cluster) -> Self {
         let ca = Certificate::from_pem(cluster.ca_pem().as_bytes()).unwrap();
         let client = Client::builder().tls_certs_only([ca]).no_proxy().build().unwrap();
-        Self { client, url: cluster.server_url().into(), token: cluster.admin_token().into() }
+        Self {
+            client,
+            url: cluster.server_url().into(),
+            token: cluster.admin_token().into(),
+            acting_as: None,
+        }
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token)
+        let request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
+        match &self.acting_as {
+            Some((user, group)) => {
+                request.header("impersonate-user", user).header("impersonate-group", group)
+            }
+            None => request,
+        }
     }
 
     async fn send(&self, request: RequestBuilder) -> Answer {

@@ -138,12 +138,9 @@ pub struct NamespaceSelector {
 )]
 pub struct Requirement {
     /// The label's key, such as `country` or `example.com/country`. 1 to 317 characters.
-    #[schemars(
-        length(min = 1, max = 317),
-        regex(
-            pattern = r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
-        )
-    )]
+    #[schemars(length(min = 1, max = 317))]
+    #[x_kube(validation = Rule::new("!format.qualifiedName().validate(self).hasValue()")
+        .message("must be one that a label can have, such as country or example.com/country"))]
     pub key: String,
     /// `In`, `NotIn` (a missing label is not in), `Exists`, `DoesNotExist`.
     pub operator: Operator,

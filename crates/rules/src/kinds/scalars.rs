@@ -52,8 +52,8 @@ impl Instant {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
 #[serde(transparent)]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "timestamp(self + 'T00:00:00Z').getFullYear() >= 2000",
-    "message": "must be a date such as 2026-12-25, from the year 2000 on"
+    "rule": "!format.date().validate(self).hasValue() && self >= '2000-01-01' && self < '2200-01-01'",
+    "message": "must be a date such as 2026-12-25, from 2000 to 2199"
 }]))]
 pub struct LocalDate(
     #[schemars(
