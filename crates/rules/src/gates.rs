@@ -1,5 +1,7 @@
 //! The gates of a campaign: each asks one rule and says what it found.
 
+use std::cmp::Reverse;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::inputs::{Claim, Inputs, Tenant, Window};
@@ -91,7 +93,7 @@ pub fn ask(inputs: &Inputs<'_>, wants: Wants) -> Vec<Gate> {
         gate("hold annotation", Row::Run, hold(inputs)),
         freeze(inputs),
         policies(inputs),
-        gate(WINDOW, Row::Run, window(inputs)),
+        gate(WINDOW, window_row(inputs), window(inputs)),
         gate("scheduled resume", Row::Run, scheduled(inputs)),
         gate("all declarations listed", Row::Start, listed(inputs)),
         gate("tenant", Row::Start, tenant(inputs)),
@@ -140,14 +142,13 @@ fn freeze(i: &Inputs<'_>) -> Gate {
     let (pausing, holding): (Vec<_>, Vec<_>) =
         i.policies.freezes(i.now.wall).partition(|freeze| freeze.pauses);
     let all: Vec<_> = pausing.iter().chain(&holding).collect();
-    let Some(first) = all.first() else { return gate(RULE, Row::Run, Verdict::Open) };
     let row = if pausing.is_empty() { Row::Start } else { Row::Run };
-    // It lasts as long as the last of those that matter to the row.
+    // It lasts as long as the last of those that matter to the row, and is that one's.
     let lasting = if pausing.is_empty() { &holding } else { &pausing };
-    let until = lasting.iter().map(|freeze| freeze.until).collect::<Option<Vec<_>>>();
-    let until = until.and_then(|ends| ends.into_iter().max());
+    let ends = |freeze: &&ActiveFreeze<'_>| Reverse(freeze.until.unwrap_or(Timestamp::MAX));
+    let Some(last) = lasting.iter().min_by_key(ends) else { return gate(RULE, Row::Run, Verdict::Open) };
     let detail: Vec<_> = all.iter().map(|freeze| frozen(freeze)).collect();
-    gate(RULE, row, closed_by(Some(first.policy.reference()), Reason::Frozen, until, detail.join("; ")))
+    gate(RULE, row, closed_by(Some(last.policy.reference()), Reason::Frozen, last.until, detail.join("; ")))
 }
 
 fn frozen(freeze: &ActiveFreeze<'_>) -> String {
@@ -170,12 +171,20 @@ fn policies(i: &Inputs<'_>) -> Gate {
     }
 }
 
+/// Before the policies were first had nobody knows whether one gives hours: that holds starts, and pauses nothing.
+fn window_row(i: &Inputs<'_>) -> Row {
+    match i.window {
+        Window::None(why) if i.policies.unheard && why.reason() == Reason::NoWindow => Row::Start,
+        _ => Row::Run,
+    }
+}
+
 fn window(i: &Inputs<'_>) -> Verdict {
     match i.window {
         Window::None(why) => closed_by(why.policy().cloned(), why.reason(), None, why.to_string()),
         Window::Known(view) if view.open => Verdict::Open,
         Window::Known(view) => {
-            let (rule, policy) = (&view.rule.text, view.rule.policy.clone());
+            let (rule, policy) = (&view.rule.text, view.closed_by.clone());
             match view.next_open {
                 Some(at) => {
                     closed_by(policy, Reason::OutsideWindow, Some(at), format!("outside {rule}; opens {at}"))

@@ -29,6 +29,8 @@ pub struct Policies {
     pub knowledge: Knowledge,
     /// Whether hours must come from a policy; the campaign's own never suffice then.
     pub required: bool,
+    /// Whether they have not been had even once: that none gives hours is no fact then.
+    pub unheard: bool,
 }
 
 /// How well the policies that may concern a campaign are known.
@@ -91,6 +93,11 @@ impl Policies {
     /// The policies by name and generation, at most [`NAMED_AT_MOST`].
     pub fn references(&self) -> Vec<PolicyRef> {
         self.matching.iter().take(NAMED_AT_MOST).map(|policy| policy.reference()).collect()
+    }
+
+    /// Whether they are about to be had for the first time.
+    pub fn are_awaited_first(&self) -> bool {
+        self.unheard && self.knowledge == Knowledge::Awaited
     }
 
     /// The policy of this name.

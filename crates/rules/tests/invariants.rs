@@ -7,18 +7,22 @@ mod common;
 
 #[path = "common/any.rs"]
 mod any;
+#[path = "common/law.rs"]
+mod law;
 #[path = "common/naive.rs"]
 mod naive;
 
 use any::{Change, Scenario, scenario};
-use common::{Sim, Snapshot, secs, window_at};
+use common::{Sim, Snapshot, freeze, policy, secs, window_at};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, RngSeed};
-use rules::decide::{Step, decide};
+use rules::decide::{Decision, Step, decide};
 use rules::inputs::Inputs;
 use rules::kinds::{Day, Outcome};
+use rules::policies::{Knowledge, Policy};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The same worlds each time, unless `PROPTEST_RNG_SEED` or `PROPTEST_CASES` ask for others.
 fn config(cases: u32) -> ProptestConfig {
@@ -37,6 +41,7 @@ fn apply(sim: &mut Sim, change: &Change) {
     match change.clone() {
         Change::State(state) => sim.edit(|s| s.state = state),
         Change::Hours(hours) => sim.edit(|s| s.compliance_window = hours),
+        Change::Policies(policies) => sim.policies = policies,
         Change::Hold(hold) => sim.meta.hold = hold.then(|| "held".into()),
         Change::Suspend(suspend) => sim.edit(|s| s.suspend = suspend),
         Change::Hand(state) => sim.hand(state),
@@ -132,6 +137,32 @@ proptest! {
     }
 
     #[test]
+    fn i8_one_more_policy_a_freeze_or_less_knowledge_never_allows_more((s, extra) in (scenario(), any::policies())) {
+        let mut s = s;
+        s.watch = true;
+        let mut sim = play(&s, |_| {});
+        for snapshot in sim.watch.take().unwrap().iter().step_by(3) {
+            let base = &snapshot.decision;
+            // Hours of a policy allow more where there were none: that is what gives hours, not what lifts a rule.
+            let own = !snapshot.policies.required
+                && snapshot.spec.compliance_window.as_ref().is_some_and(|w| w.hours.is_some());
+            let others = extra.matching.iter().map(|policy| if own { policy.clone() } else { hourless(policy) });
+            let more = with(snapshot, |s| s.policies.matching.extend(others));
+            for (name, tighter) in more_policies(snapshot).into_iter().chain([("random", more)]) {
+                let then = again(&tighter);
+                prop_assert!(!then.may_run() || base.may_run(), "{} lets it run", name);
+                prop_assert!(then.closing.is_some() || base.closing.is_none(), "{} takes a close away", name);
+                let starts = |d: &Decision| matches!(d.step, Step::Start { .. });
+                prop_assert!(!starts(&then) || starts(base), "{} lets it start", name);
+                let closes = ["frozen", "an unknown zone", "missing"].contains(&name);
+                prop_assert!(!closes || !then.may_run(), "{} lets it run", name);
+                let held = ["starts frozen", "in doubt", "awaited"].contains(&name);
+                prop_assert!(!held || !starts(&then), "{} lets it start", name);
+            }
+        }
+    }
+
+    #[test]
     fn i5_the_same_facts_give_the_same_status_to_the_byte_and_the_schema_admits_it(s in scenario()) {
         let schema = naive::status_schema();
         let mut sim = play(&s, |sim| {
@@ -157,7 +188,7 @@ fn with(snapshot: &Snapshot, change: impl FnOnce(&mut Snapshot)) -> Snapshot {
     changed
 }
 
-fn again(s: &Snapshot) -> rules::decide::Decision {
+fn again(s: &Snapshot) -> Decision {
     let window = window_at(&s.spec, &s.policies, s.now.wall);
     decide(&Inputs {
         spec: &s.spec,
@@ -170,6 +201,38 @@ fn again(s: &Snapshot) -> rules::decide::Decision {
     })
 }
 
+fn hourless(policy: &Policy) -> Arc<Policy> {
+    let mut policy = policy.clone();
+    policy.spec.hours = None;
+    Arc::new(policy)
+}
+
+/// One more policy, or less knowledge of them.
+fn more_policies(s: &Snapshot) -> Vec<(&'static str, Snapshot)> {
+    let one = |policy: Arc<Policy>| with(s, |s| s.policies.matching.push(policy));
+    let shut = serde_json::json!({"closedDates": [{"date": "2026-11-23", "reason": "closed"}]});
+    let known = |knowledge: Knowledge| {
+        with(s, |s| {
+            // Of what is missing less can't be known.
+            if !matches!(s.policies.knowledge, Knowledge::Missing(_)) {
+                s.policies.knowledge = knowledge;
+            }
+        })
+    };
+    vec![
+        ("frozen", one(freeze("more", None, true))),
+        ("starts frozen", one(freeze("more", None, false))),
+        ("a closed date", one(policy("more", shut))),
+        ("a lead", one(policy("more", serde_json::json!({"closeLeadSeconds": 3000})))),
+        ("a cap", one(policy("more", serde_json::json!({"maxActiveCalls": 0})))),
+        ("an unknown zone", one(policy("more", serde_json::json!({"timeZones": ["Mars/Phobos"]})))),
+        ("in doubt", known(Knowledge::InDoubt("no".into()))),
+        ("awaited", known(Knowledge::Awaited)),
+        ("missing", known(Knowledge::Missing("no".into()))),
+        ("required", with(s, |s| s.policies.required = true)),
+    ]
+}
+
 fn tighter(s: &Snapshot) -> Vec<(&'static str, Snapshot)> {
     let mut narrow = s.spec.compliance_window.clone();
     for hours in narrow.iter_mut().filter_map(|w| w.hours.as_mut()).flatten() {
@@ -179,12 +242,18 @@ fn tighter(s: &Snapshot) -> Vec<(&'static str, Snapshot)> {
         ("hold", with(s, |s| s.meta.hold = Some(String::new()))),
         ("suspend", with(s, |s| s.spec.suspend = true)),
         ("fewer hours", with(s, |s| s.spec.compliance_window = narrow)),
-        ("no hours", with(s, |s| s.spec.compliance_window = None)),
+        (
+            "no hours",
+            with(s, |s| {
+                s.spec.compliance_window = None;
+                s.policies.matching = s.policies.matching.iter().map(|policy| hourless(policy)).collect();
+            }),
+        ),
         ("skew", with(s, |s| s.campaign.skew = Some(SignedDuration::from_secs(31)))),
         ("state unread", with(s, |s| s.campaign.pass.state = None)),
         ("statistics unread", with(s, |s| s.campaign.pass.active_calls = None)),
         ("one call too many", {
-            let cap = u32::try_from(s.spec.max_active_calls).unwrap();
+            let cap = u32::try_from(law::Law(&s.spec, &s.policies).cap(s.now.wall)).unwrap();
             with(s, |s| s.campaign.pass.active_calls = Some(cap + 1))
         }),
         ("not listed", with(s, |s| s.site.listed = false)),

@@ -6,10 +6,10 @@
 
 mod rule;
 mod search;
+mod view;
 mod week;
 mod words;
 
-use std::fmt;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -20,7 +20,8 @@ use crate::policies::Policy;
 use crate::reasons::Reason;
 use crate::zones;
 use rule::Rule;
-use search::{Close, Search, later};
+use search::{Search, later};
+pub use view::{Cap, RuleText, WindowView};
 
 /// How far ahead an edge is searched; a window that does not open within it is never open.
 pub const HORIZON: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -93,85 +94,12 @@ impl NoCalendar {
     }
 }
 
-/// The window as it is at one instant, the close lead taken off.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WindowView {
-    /// Whether dialing is allowed.
-    pub open: bool,
-    /// When it opens next (after the next close, where it is open). `None`: not within [`HORIZON`].
-    pub next_open: Option<Timestamp>,
-    /// When it closes next. `None`: not within [`HORIZON`].
-    pub next_close: Option<Timestamp>,
-    /// The rule behind the next change, or behind there being none.
-    pub rule: RuleText,
-    /// The lowest cap of the policies that apply now.
-    pub cap: Option<Cap>,
-    /// Until when all of this holds at most: a clock jumps then, or a rule begins or ceases to apply.
-    pub holds_until: Timestamp,
-}
-
-/// A rule in words, and whose it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleText {
-    /// At most 512 characters.
-    pub text: String,
-    /// The policy; none: the campaign's own window.
-    pub policy: Option<PolicyRef>,
-}
-
-/// The most calls that may be active when a campaign starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cap {
-    /// How many.
-    pub calls: i32,
-    /// Which policy says so.
-    pub policy: Option<PolicyRef>,
-}
-
-impl Cap {
-    fn of(rule: &Rule) -> Option<Self> {
-        Some(Self { calls: rule.cap?, policy: rule.policy.clone() })
-    }
-}
-
-impl fmt::Display for Cap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.policy {
-            None => write!(f, "{} calls", self.calls),
-            Some(policy) => write!(f, "{} calls (policy {})", self.calls, policy.name),
-        }
-    }
-}
-
-impl WindowView {
-    /// The next change.
-    pub fn next_edge(&self) -> Option<Timestamp> {
-        if self.open { self.next_close } else { self.next_open }
-    }
-}
-
 /// What is closed at an instant.
 enum Closer {
     /// A rule, in one of its zones (by its place).
     Rule(usize, usize),
     /// No rule that gives hours applies.
     NoHours,
-}
-
-/// An open span: its close, the lead not taken off, is absent where it does not end within [`HORIZON`].
-struct Span {
-    from: Timestamp,
-    close: Option<Close>,
-}
-
-impl Span {
-    fn until(&self) -> Option<Timestamp> {
-        self.close.map(|close| close.at.checked_sub(close.lead).unwrap_or(Timestamp::MIN))
-    }
-
-    fn lead(&self) -> SignedDuration {
-        self.close.map_or(SignedDuration::ZERO, |close| close.lead)
-    }
 }
 
 impl Calendar {
@@ -193,7 +121,11 @@ impl Calendar {
         let mut rules: Vec<Rule> = own.into_iter().collect();
         for policy in policies {
             let rule = Rule::policy(policy, own_zones, |zone| places.of(zone));
-            let named = |why| NoCalendar::InPolicy { policy: policy.reference(), why: Box::new(why) };
+            let named = |why| match why {
+                // A zone of the campaign's is no fault of the policy that is read in it.
+                NoCalendar::UnknownZone(_) if policy.spec.time_zones.is_none() => why,
+                why => NoCalendar::InPolicy { policy: policy.reference(), why: Box::new(why) },
+            };
             rules.push(rule.map_err(named)?);
         }
         let by_policy = rules.iter().any(|rule| rule.policy.is_some() && rule.week.is_some());
@@ -218,69 +150,10 @@ impl Calendar {
         }
     }
 
-    /// The window at this instant, the close lead taken off.
-    pub fn view(&self, at: Timestamp) -> WindowView {
-        let search = Search::new(self, at);
-        let (cap, holds_until, lead) = (search.cap(), search.stretch_ends(), search.lead());
-        let view = |open, next_open, next_close, rule| WindowView {
-            open,
-            next_open,
-            next_close,
-            rule,
-            cap,
-            holds_until,
-        };
-        let mut spans = self.spans(search, at);
-        match spans.next() {
-            None => view(false, None, None, self.rules_at(at, lead)),
-            Some(span) if span.from <= at => {
-                let rule = self.rule_at(span.close.map_or(at, |close| close.at), span.lead());
-                view(true, spans.next().map(|next| next.from), span.until(), rule)
-            }
-            Some(span) => {
-                let before = span.from.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(span.from);
-                view(false, Some(span.from), span.until(), self.rule_at(before.max(at), span.lead()))
-            }
-        }
-    }
-
-    /// The next instant at which the view may change: an edge, the lead taken off, or the end of a stretch.
-    pub(crate) fn next_turn(&self, at: Timestamp) -> Option<Timestamp> {
-        let view = self.view(at);
-        let edge = view.next_edge().unwrap_or(Timestamp::MAX);
-        Some(edge.min(view.holds_until)).filter(|turn| *turn < Timestamp::MAX)
-    }
-
     /// Whether some policy applies in some of its zones at this instant.
     pub(crate) fn policies_apply(&self, at: Timestamp) -> bool {
         let local: Vec<_> = self.zones.iter().map(|zone| zone.to_datetime(at)).collect();
         self.rules.iter().any(|rule| rule.policy.is_some() && rule.binds(&local))
-    }
-
-    /// The first rule that does not allow dialing at this instant, or the first of all.
-    fn rule_at(&self, at: Timestamp, lead: SignedDuration) -> RuleText {
-        match (self.closer(at), self.rules.first()) {
-            (Some(Closer::Rule(rule, zone)), _) => {
-                let rule = &self.rules[rule];
-                rule.text(Some(self.zones[zone].to_datetime(at)), lead)
-            }
-            (None, Some(first)) => first.text(None, lead),
-            (Some(Closer::NoHours), _) | (None, None) => no_hours(),
-        }
-    }
-
-    /// What never opens: all rules that close anything, since which of them is closed first changes from hour to hour.
-    fn rules_at(&self, at: Timestamp, lead: SignedDuration) -> RuleText {
-        let closing: Vec<_> = self.rules.iter().filter(|rule| rule.closes()).collect();
-        match closing.as_slice() {
-            _ if self.lacks_hours_at(at) => no_hours(),
-            [only] => only.text(None, lead),
-            several => {
-                let texts: Vec<_> = several.iter().map(|rule| rule.words(None, lead)).collect();
-                let policy = several.first().and_then(|rule| rule.policy.clone());
-                RuleText { text: words::short(texts.join(" with ")), policy }
-            }
-        }
     }
 
     /// What is closed at this instant, the first of it.
@@ -304,36 +177,7 @@ impl Calendar {
         let mut by_policy = self.rules.iter().filter(|rule| rule.policy.is_some() && rule.week.is_some());
         !self.own_suffices && !by_policy.any(applies)
     }
-
-    /// The open spans from `at` on; those that the lead uses up are left out.
-    fn spans<'a>(&'a self, mut search: Search<'a>, at: Timestamp) -> impl Iterator<Item = Span> + 'a {
-        let end = later(at, HORIZON);
-        // No span since `found` was left over.
-        let (mut cursor, mut found) = (at, at);
-        std::iter::from_fn(move || {
-            loop {
-                let from = search.next_open(cursor, end)?;
-                let Some(close) = search.next_close(from, later(end, LONGEST_LEAD)) else {
-                    cursor = end;
-                    return Some(Span { from, close: None });
-                };
-                let span = Span { from, close: Some(close) };
-                if span.until().is_some_and(|until| until > from) {
-                    (cursor, found) = (close.at, close.at);
-                    return Some(span);
-                }
-                cursor = search.past_repeats(found, close.at, end);
-            }
-        })
-    }
 }
-
-fn no_hours() -> RuleText {
-    RuleText { text: "no policy that gives hours applies then".to_owned(), policy: None }
-}
-
-/// No kind admits a longer one: a span that begins within the horizon is followed so much further.
-const LONGEST_LEAD: SignedDuration = SignedDuration::from_secs(3600);
 
 /// Gives each zone a place, once.
 #[derive(Default)]

@@ -313,9 +313,11 @@ impl Campaign {
         self.end(Outcome::Unknown, now)
     }
 
-    /// A pass was cut short while a read was under way: it counts as time without an answer, not as a failure.
+    /// A pass was cut short while a read was under way: it counts as time without an answer, not as a failure, and not as a
+    /// look.
     pub fn look_was_cut(&mut self, begun: Duration) {
         self.reads.since.get_or_insert(begun);
+        self.last_look = None;
         self.start_unseen |= self.starting();
     }
 

@@ -1,21 +1,26 @@
 //! Random worlds.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use rules::inputs::{Claim, Site, Tenant};
 use rules::kinds::{
     ComplianceWindow, Day, DeclaredState, DialerCampaignStateSpec, Mode, Observed, OnExternalPause,
     PauseExpiry, ResumeMode,
 };
+use rules::policies::{Knowledge, Policies, Policy};
 use rules::trouble::Trouble;
+use serde_json::json;
 
 use super::common::world::{Read, Spell, Write};
-use super::common::{Sim, green, office, secs, spec, window};
+use super::common::{Sim, green, office, policy, secs, spec, window};
 
 #[derive(Clone, Debug)]
 pub enum Change {
     State(DeclaredState),
     Hours(Option<ComplianceWindow>),
     Hold(bool),
+    Policies(Policies),
     Suspend(bool),
     Hand(Observed),
     Calls(u32),
@@ -32,6 +37,7 @@ pub enum Change {
 pub struct Scenario {
     pub began: &'static str,
     pub spec: DialerCampaignStateSpec,
+    pub policies: Policies,
     pub observed: Observed,
     pub timeout: u64,
     pub reads: Vec<Spell<Read>>,
@@ -46,6 +52,7 @@ impl Scenario {
     pub fn sim(&self) -> Sim {
         let mut sim = Sim::new(self.began, self.spec.state, self.observed);
         sim.spec = self.spec.clone();
+        sim.policies = self.policies.clone();
         sim.world.reads = self.reads.clone();
         sim.world.stats = self.stats.clone();
         sim.world.writes = self.writes.clone();
@@ -80,6 +87,60 @@ fn hours() -> impl Strategy<Value = Option<ComplianceWindow>> {
         Some(window(&zones, &days, &text(from), &to, lead))
     });
     prop_oneof![4 => any, 6 => Just(Some(office())), 1 => Just(None)]
+}
+
+/// A policy whose hours, dates and freezes have edges within what a scenario lasts.
+fn any_policy() -> impl Strategy<Value = Arc<Policy>> {
+    let zones = prop_oneof![
+        6 => Just(None),
+        2 => Just(Some(json!(["Asia/Kolkata"]))),
+        2 => Just(Some(json!(["UTC", "Pacific/Auckland"]))),
+        1 => Just(Some(json!(["Mars/Phobos"]))),
+    ];
+    let clock = || (0..24_u8, prop_oneof![Just(0_u8), Just(20), Just(45)]);
+    let clock = move || clock().prop_map(|(h, m)| format!("{h:02}:{m:02}"));
+    let some = (clock(), clock())
+        .prop_map(|(from, to)| if from == to { (from, "24:00".into()) } else { (from, to) });
+    let hours = prop_oneof![3 => Just(None), 3 => Just(Some(("00:00".into(), "24:00".into()))), 3 => some.prop_map(Some)];
+    let date = || prop_oneof![8 => Just(None), 1 => Just(Some("2026-11-23")), 1 => Just(Some("2026-11-24"))];
+    let bounds = (
+        prop::option::of(0..600_i32),
+        prop_oneof![3 => Just(None), 1 => Just(Some(0)), 1 => Just(Some(100))],
+    );
+    let ends = prop_oneof![2 => Just(None), 1 => Just(Some("2026-11-23T12:30:00Z")), 1 => Just(Some("2026-11-23T16:00:00Z"))];
+    let freeze = prop_oneof![5 => Just(None), 1 => (ends, any::<bool>()).prop_map(Some)];
+    (0..3_i64, zones, hours, (date(), date(), date()), bounds, freeze).prop_map(
+        |(generation, zones, hours, (shut, from, until), (lead, cap), freeze)| {
+            let mut spec = json!({"closeLeadSeconds": lead, "maxActiveCalls": cap, "timeZones": zones});
+            spec["hours"] = hours
+                .map(|(from, to): (String, String)| json!([{"days": Day::WEEK, "from": from, "to": to}]))
+                .into();
+            spec["closedDates"] = shut.iter().map(|date| json!({"date": date, "reason": "closed"})).collect();
+            (spec["effectiveFrom"], spec["effectiveUntil"]) = (json!(from), json!(until));
+            spec["freeze"] = freeze
+                .map(|(until, pause)| json!({"reason": "frozen", "until": until, "pauseRunning": pause}))
+                .into();
+            Arc::new(Policy { generation, ..Policy::clone(&policy("p", spec)) })
+        },
+    )
+}
+
+pub fn policies() -> impl Strategy<Value = Policies> {
+    let said = || "it is said so".to_owned();
+    let knowledge = prop_oneof![
+        12 => Just(Knowledge::Full),
+        1 => Just(Knowledge::Awaited),
+        1 => Just(Knowledge::InDoubt(said())),
+        1 => Just(Knowledge::Missing(said())),
+    ];
+    let some = (prop::collection::vec(any_policy(), 0..3), knowledge, prop::bool::weighted(0.1));
+    let some = some.prop_map(|(mut matching, knowledge, required)| {
+        for (n, policy) in matching.iter_mut().enumerate() {
+            *policy = Arc::new(Policy { name: format!("p{n}"), ..Policy::clone(policy) });
+        }
+        Policies { matching, knowledge, required, unheard: false }
+    });
+    prop_oneof![1 => Just(Policies::default()), 2 => some]
 }
 
 fn declaration() -> impl Strategy<Value = DialerCampaignStateSpec> {
@@ -161,6 +222,7 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         6 => state().prop_map(Change::State),
         2 => hours().prop_map(Change::Hours),
+        6 => policies().prop_map(Change::Policies),
         4 => prop::bool::weighted(0.4).prop_map(Change::Hold),
         1 => prop::bool::weighted(0.3).prop_map(Change::Suspend),
         5 => observed().prop_map(Change::Hand),
@@ -187,11 +249,12 @@ pub fn scenario() -> impl Strategy<Value = Scenario> {
     let changes = prop::collection::vec((wait, change()), 1..25);
     let ends = prop_oneof![9 => Just(Change::Reconcile), 1 => Just(Change::Delete)];
     let timeout = prop_oneof![Just(15_u64), Just(1), Just(60)];
-    (began, declaration(), observed(), timeout, reads(), reads(), writes(), changes, ends).prop_map(
-        |(began, spec, observed, timeout, reads, stats, writes, mut changes, ends)| {
+    let declared = (declaration(), policies());
+    (began, declared, observed(), timeout, reads(), reads(), writes(), changes, ends).prop_map(
+        |(began, (spec, policies), observed, timeout, reads, stats, writes, mut changes, ends)| {
             changes.push((60, ends));
             changes.push((600, Change::Reconcile));
-            Scenario { began, spec, observed, timeout, reads, stats, writes, changes, watch: false }
+            Scenario { began, spec, policies, observed, timeout, reads, stats, writes, changes, watch: false }
         },
     )
 }

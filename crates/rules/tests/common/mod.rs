@@ -7,6 +7,7 @@ pub mod sim;
 pub mod world;
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,7 +15,7 @@ use rules::inputs::{Claim, Site, Tenant, Window};
 use rules::kinds::{
     ClosesAt, ComplianceWindow, Day, DeclaredState, DialerCampaignStateSpec, Hours, OpensAt, Zone,
 };
-use rules::policies::Policies;
+use rules::policies::{Policies, Policy};
 pub use sim::{Sim, Snapshot};
 
 /// A Monday noon, within the hours of [`office`].
@@ -72,6 +73,26 @@ pub fn window_at(spec: &DialerCampaignStateSpec, policies: &Policies, at: Timest
         *last = Some((asked, at, window.next_edge().unwrap_or(Timestamp::MAX), window.clone()));
         window
     })
+}
+
+/// A policy of this name, generation 1, from the text that people write.
+pub fn policy(name: &str, spec: serde_json::Value) -> Arc<Policy> {
+    Arc::new(Policy { name: name.into(), generation: 1, spec: serde_json::from_value(spec).unwrap() })
+}
+
+/// A policy that freezes.
+pub fn freeze(name: &str, until: Option<&str>, pauses: bool) -> Arc<Policy> {
+    let mut freeze = serde_json::json!({"reason": format!("{name} said so"), "pauseRunning": pauses});
+    if let Some(until) = until {
+        freeze["until"] = until.into();
+    }
+    policy(name, serde_json::json!({"freeze": freeze}))
+}
+
+/// A policy of these hours on all days, in the campaign's zones.
+pub fn daily(name: &str, from: &str, to: &str) -> Arc<Policy> {
+    let hours = serde_json::json!([{"days": Day::WEEK, "from": from, "to": to}]);
+    policy(name, serde_json::json!({ "hours": hours }))
 }
 
 pub fn green() -> Site {

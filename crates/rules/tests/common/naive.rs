@@ -5,50 +5,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rules::inputs::{Claim, Meta, Site, Tenant};
 use rules::kinds::{
-    DeclaredState, DialerCampaignStateSpec, Hours, Mode, Observed, OnExternalPause, PauseExpiry, ResumeMode,
-    Target,
+    DeclaredState, DialerCampaignStateSpec, Mode, Observed, OnExternalPause, PauseExpiry, ResumeMode, Target,
 };
+use rules::policies::Policies;
 use serde_json::Value;
 
 use super::common::Sim;
 use super::common::world::{Request, What};
+use super::law::Law;
 
 /// How long after everything that keeps a close from its effect is over something may still dial: a look that needs a hand
 /// comes every minute, a late effect of a start of ours within half a minute, and the slowest read takes a minute.
 pub const BOUND: Duration = Duration::from_secs(75);
-
-/// Whether the hours allow dialing at this instant, lead not taken off.
-fn within(spec: &DialerCampaignStateSpec, at: Timestamp) -> bool {
-    let Some(window) = &spec.compliance_window else { return false };
-    window.time_zones.iter().all(|zone| {
-        let Some(zone) = rules::zones::zone(&zone.0) else { return false };
-        let local = zone.to_datetime(at);
-        let (today, time) =
-            (local.weekday().to_monday_zero_offset() as usize, local.strftime("%H:%M").to_string());
-        window.hours.iter().flatten().any(|h| open(h, today, &time))
-    })
-}
-
-fn open(h: &Hours, today: usize, time: &str) -> bool {
-    let on = |day: usize| h.days.iter().any(|d| d.index() as usize == day);
-    let (from, to) = (h.from.0.as_str(), h.to.0.as_str());
-    if from < to {
-        on(today) && from <= time && time < to
-    } else {
-        (on(today) && from <= time) || (on((today + 6) % 7) && time < to)
-    }
-}
-
-/// Whether it is allowed at this instant and stays so for that many seconds and the lead.
-fn stays_open(spec: &DialerCampaignStateSpec, at: Timestamp, seconds: i64) -> bool {
-    let lead = spec.compliance_window.as_ref().map_or(0, |w| i64::from(w.close_lead_seconds));
-    let end = seconds + lead;
-    // Hours are whole minutes, so no gap in them is shorter than a step.
-    (0..=end / 60)
-        .map(|n| n * 60)
-        .chain([end])
-        .all(|s| within(spec, at.checked_add(jiff::SignedDuration::from_secs(s)).unwrap()))
-}
 
 fn scheduled_later(spec: &DialerCampaignStateSpec, at: Timestamp) -> bool {
     spec.resume_mode == ResumeMode::Scheduled && spec.resume_at.as_ref().is_some_and(|r| r.timestamp() > at)
@@ -118,6 +86,7 @@ pub struct Frame {
     spec: DialerCampaignStateSpec,
     meta: Meta,
     site: Site,
+    policies: Policies,
     ahead: Option<i64>,
     pauses: Pauses,
     first: bool,
@@ -132,6 +101,7 @@ impl Frame {
             spec: sim.spec.clone(),
             meta: sim.meta.clone(),
             site: sim.site.clone(),
+            policies: sim.policies.clone(),
             ahead: sim.ahead.map(|a| a.as_secs()),
             pauses: pauses.clone(),
             first: sim.campaign.seen.is_none(),
@@ -148,7 +118,8 @@ pub fn start_is_right(f: &Frame, request: &Request, log: &[Request]) -> Result<(
     let pass: Vec<&Request> = log.iter().filter(|r| r.pass == request.pass && r.at <= request.at).collect();
     let put = pass.iter().position(|r| matches!(r.what, What::Put { id: i, .. } if i == id)).unwrap();
     let before = &pass[..put];
-    let cap = f.spec.max_active_calls as u32;
+    let law = Law(&f.spec, &f.policies);
+    let cap = law.cap(at) as u32;
     let wanted = match f.spec.state {
         DeclaredState::Running => true,
         DeclaredState::Paused => {
@@ -162,7 +133,8 @@ pub fn start_is_right(f: &Frame, request: &Request, log: &[Request]) -> Result<(
         (!f.spec.suspend && f.spec.mode == Mode::Enforce && !f.meta.deleting, "applied at all"),
         (f.meta.hold.is_none(), "not held"),
         (!scheduled_later(&f.spec, at), "resumeAt has come"),
-        (stays_open(&f.spec, at, f.site.timeout.as_secs() as i64 + 5), "open, and long enough"),
+        (law.stays_open(at, f.site.timeout.as_secs() as i64 + 5), "open, and long enough"),
+        (!law.holds(at), "neither frozen nor in doubt"),
         (f.site.tenant == Tenant::Usable && f.site.claim == Claim::Held, "tenant and claim"),
         (f.site.listed && f.site.audit_writable, "listed and audited"),
         (f.ahead.is_none_or(|s| s.abs() <= 30), "clocks agree"),
@@ -186,8 +158,10 @@ impl Overdue {
         let now = sim.now();
         let second = now.mono.as_secs();
         let spec = &sim.spec;
+        let law = Law(spec, &sim.policies);
         let forbidden = sim.meta.hold.is_some()
-            || !stays_open(spec, now.wall, 0)
+            || !law.stays_open(now.wall, 0)
+            || law.closes(now.wall)
             || scheduled_later(spec, now.wall)
             || (sim.meta.deleting && sim.meta.finalizer)
             || (!spec.suspend && !sim.meta.deleting && spec.state == DeclaredState::Stopped)

@@ -8,7 +8,7 @@ use rules::decide::{Decision, Step, decide};
 use rules::gates::Row;
 use rules::inputs::{Inputs, Meta, Site, Window};
 use rules::kinds::{
-    CampaignStatus, Cause, DeclaredState, DialerCampaignStateSpec, Observed, Outcome, Target,
+    CampaignStatus, Cause, DeclaredState, DialerCampaignStateSpec, Effective, Observed, Outcome, Target,
     TransitionRecord,
 };
 use rules::policies::Policies;
@@ -40,7 +40,8 @@ pub struct Sim {
     pub until: Duration,
     /// Keeps every decision that the loop took, for those who want to look at them.
     pub watch: Option<Vec<Snapshot>>,
-    seed: u64,
+    /// Where its random numbers come from.
+    pub seed: u64,
 }
 
 /// What one decision was made of.
@@ -304,6 +305,16 @@ impl Sim {
     /// Their targets and outcomes.
     pub fn outcomes(&self) -> Vec<(Target, Outcome)> {
         self.ended().iter().map(|r| (r.to, r.outcome)).collect()
+    }
+
+    /// The message of a condition.
+    pub fn message(&self, type_: &str) -> String {
+        self.campaign.status.condition(type_).map_or_else(String::new, |c| c.message.clone())
+    }
+
+    /// The next transition as status tells it: when, where to, and why.
+    pub fn next(&self) -> Option<(Timestamp, Effective, String)> {
+        self.campaign.status.next_transition.clone().map(|next| (next.at.0, next.to, next.why))
     }
 
     /// Whether somebody else was said to have paused it.

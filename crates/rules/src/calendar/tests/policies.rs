@@ -186,3 +186,11 @@ fn what_is_wrong_with_a_policy_names_the_policy() {
     let (reason, text) = refused(Some(&own), someday);
     assert_eq!((reason, &*text), (Reason::PolicyUnreadable, "policy law: \"someday\" is not a date"));
 }
+
+#[test]
+fn an_unknown_zone_of_the_campaigns_is_not_the_fault_of_the_policy_that_is_read_in_it() {
+    let mut own = always(&["Mars/Phobos"]);
+    own.hours = None;
+    let why = with(Some(&own), &[("law", &daily(&[], "08:00", "20:00"))]);
+    assert_eq!(why, Err(NoCalendar::UnknownZone("Mars/Phobos".into())));
+}

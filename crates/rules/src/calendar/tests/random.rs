@@ -1,5 +1,7 @@
 //! Random rules against a naive reading, a scan and a plain search.
 
+use proptest::test_runner::RngSeed;
+
 use super::bounds::{plain_edge, plain_times};
 use super::naive::Rules;
 use super::policies::{closed, policy};
@@ -96,12 +98,20 @@ fn any_rules() -> impl Strategy<Value = (Rules, Timestamp)> {
     })
 }
 
-fn cases(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+/// The same cases each time, unless `PROPTEST_RNG_SEED` or `PROPTEST_CASES` ask for others.
+fn config(cases: u32) -> ProptestConfig {
+    let default = ProptestConfig::default();
+    let asked = |name: &str| std::env::var(name).is_ok();
+    ProptestConfig {
+        cases: if asked("PROPTEST_CASES") { default.cases } else { cases },
+        rng_seed: if asked("PROPTEST_RNG_SEED") { default.rng_seed } else { RngSeed::Fixed(20_261_225) },
+        failure_persistence: None,
+        ..default
+    }
 }
 
 proptest! {
-    #![proptest_config(cases(200))]
+    #![proptest_config(config(200))]
 
     #[test]
     fn any_rules_at_any_instant_agree_with_a_naive_reading_and_a_scan((rules, start) in any_rules()) {
@@ -143,7 +153,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(120))]
+    #![proptest_config(config(120))]
 
     #[test]
     fn the_view_is_what_a_plain_search_finds((rules, start) in any_rules()) {
