@@ -15,6 +15,9 @@ pub const MAX_SKEW: SignedDuration = SignedDuration::from_secs(30);
 /// A start must leave this much time, besides one request's timeout, before the hours end.
 pub const START_MARGIN: SignedDuration = SignedDuration::from_secs(5);
 
+/// So many freezes are told in full.
+const FREEZES_TOLD: usize = 3;
+
 /// The gate of the dialing window.
 pub const WINDOW: &str = "compliance window";
 
@@ -136,19 +139,22 @@ fn hold(i: &Inputs<'_>) -> Verdict {
     }
 }
 
-/// Closes where one of the freezes pauses what runs; holds starts where none does.
+/// Closes where one of the freezes pauses what runs; holds starts where none does. It is that of the freeze that ends last, of
+/// those that do the same.
 fn freeze(i: &Inputs<'_>) -> Gate {
     const RULE: &str = "freeze";
-    let (pausing, holding): (Vec<_>, Vec<_>) =
-        i.policies.freezes(i.now.wall).partition(|freeze| freeze.pauses);
-    let all: Vec<_> = pausing.iter().chain(&holding).collect();
-    let row = if pausing.is_empty() { Row::Start } else { Row::Run };
-    // It lasts as long as the last of those that matter to the row, and is that one's.
-    let lasting = if pausing.is_empty() { &holding } else { &pausing };
-    let ends = |freeze: &&ActiveFreeze<'_>| Reverse(freeze.until.unwrap_or(Timestamp::MAX));
-    let Some(last) = lasting.iter().min_by_key(ends) else { return gate(RULE, Row::Run, Verdict::Open) };
-    let detail: Vec<_> = all.iter().map(|freeze| frozen(freeze)).collect();
-    gate(RULE, row, closed_by(Some(last.policy.reference()), Reason::Frozen, last.until, detail.join("; ")))
+    let mut freezes: Vec<_> = i.policies.freezes(i.now.wall).collect();
+    let ends = |freeze: &ActiveFreeze<'_>| freeze.until.unwrap_or(Timestamp::MAX);
+    freezes.sort_by_key(|freeze| (Reverse(freeze.pauses), Reverse(ends(freeze))));
+    let Some(first) = freezes.first() else { return gate(RULE, Row::Run, Verdict::Open) };
+    let row = if first.pauses { Row::Run } else { Row::Start };
+    // Nothing starts before the last of all has ended.
+    let until = freezes.iter().map(ends).max().filter(|until| *until < Timestamp::MAX);
+    let mut told: Vec<_> = freezes.iter().take(FREEZES_TOLD).map(frozen).collect();
+    if freezes.len() > FREEZES_TOLD {
+        told.push(format!("and by {} more", freezes.len() - FREEZES_TOLD));
+    }
+    gate(RULE, row, closed_by(Some(first.policy.reference()), Reason::Frozen, until, told.join("; ")))
 }
 
 fn frozen(freeze: &ActiveFreeze<'_>) -> String {
@@ -281,7 +287,11 @@ fn time_left(i: &Inputs<'_>) -> Verdict {
     if close.duration_since(i.now.wall) > needed {
         Verdict::Open
     } else {
-        closed(Reason::ClosingSoon, None, format!("too close to the end of the hours at {close} to start"))
+        let reopens = match i.window {
+            Window::Known(view) => view.next_open,
+            Window::None(_) => None,
+        };
+        closed(Reason::ClosingSoon, reopens, format!("too close to the end of the hours at {close} to start"))
     }
 }
 

@@ -169,7 +169,12 @@ fn of_several_freezes_the_last_end_counts_and_one_without_end_has_none() {
 fn a_freeze_that_holds_starts_goes_on_after_the_end_of_one_that_paused() {
     let mut sim = frozen(O::Running, IN_100_S, true);
     sim.policies.matching.push(freeze("second", IN_200_S, false));
-    sim.run(190);
+    let foretold =
+        Some((at(IN_200_S.unwrap()), Effective::Running, "the freeze of policy second ends".into()));
+    sim.run(50);
+    assert_eq!(sim.next(), foretold);
+    sim.run(140);
+    assert_eq!(sim.next(), foretold);
     assert_eq!(sim.world.targets(0.0), [Target::Paused]);
     assert_eq!(sim.ready(), "True Frozen");
     sim.run(30);
@@ -253,6 +258,38 @@ fn the_pause_of_a_freeze_is_ours_also_after_a_restart_and_is_not_blamed_on_anyon
         assert!((100.0..115.0).contains(&start(&sim)), "restart after {restart} s");
         assert_eq!(sim.world.state, O::Running);
     }
+}
+
+#[test]
+fn the_pause_of_a_freeze_that_nobody_could_write_down_and_that_is_lifted_by_then_is_ours_too() {
+    let generation = |generation, freezes: bool| {
+        let mut policy = Arc::unwrap_or_clone(freeze("brake", None, true));
+        policy.generation = generation;
+        policy.spec.freeze = policy.spec.freeze.filter(|_| freezes);
+        vec![Arc::new(policy)]
+    };
+    let mut sim = Sim::new(NOON, D::Running, O::Running);
+    sim.policies.matching = generation(1, false);
+    sim.run(60);
+    let written = sim.campaign.status.clone();
+    sim.policies.matching = generation(2, true);
+    sim.run(2);
+    assert_eq!(sim.world.state, O::Paused);
+    sim.campaign.status = written;
+    sim.policies.matching = generation(3, false);
+    sim.restart();
+    sim.run(30);
+    assert!(!sim.blamed());
+    assert_eq!((sim.world.state, starts(&sim).len()), (O::Running, 1));
+}
+
+#[test]
+fn many_freezes_are_counted_where_telling_all_of_them_would_be_too_long() {
+    let mut sim = Sim::new(NOON, D::Running, O::Running);
+    sim.policies.matching = (0..90).map(|n| freeze(&format!("brake-{n:02}"), None, true)).collect();
+    sim.run(5);
+    let told = sim.message("Held");
+    assert!(told.ends_with("; and by 87 more") && told.matches("policy brake-").count() == 3, "{told}");
 }
 
 #[test]

@@ -37,7 +37,9 @@ pub fn report(i: &Inputs<'_>, d: &Decision) -> (CampaignStatus, Option<Timestamp
     status.effective = Some(d.effective);
     status.observed = Some(i.campaign.status.observed.unwrap_or(Observed::Unknown));
     status.window = Some(window_status(i.window));
-    status.policies = i.policies.references();
+    if !i.policies.unheard {
+        status.policies = i.policies.references();
+    }
     status.next_transition = next_transition(i, d);
     status.conditions = listing::conditions_of(i, d, &standing);
     (status, working_since)
@@ -83,10 +85,14 @@ fn with_deadline(i: &Inputs<'_>, standing: Standing) -> (Standing, Option<Timest
     (Standing::Stalled(Reason::ProgressDeadlineExceeded, message), Some(since))
 }
 
+/// What holds it, or would if it did not run.
+fn holding(d: &Decision) -> Vec<&Obstacle> {
+    d.gates.iter().filter(|g| g.row == Row::Run || holds_a_start(g)).filter_map(Gate::obstacle).collect()
+}
+
 /// What holds it: the first reason, and all of them in words.
 fn hold(d: &Decision) -> (Reason, String) {
-    let holding: Vec<&Obstacle> =
-        d.gates.iter().filter(|g| g.row == Row::Run || holds_a_start(g)).filter_map(Gate::obstacle).collect();
+    let holding = holding(d);
     let reason = holding.first().map_or(Reason::Declared, |o| o.reason);
     let details: Vec<&str> = holding.iter().map(|o| o.detail.as_str()).collect();
     (reason, details.join("; "))
@@ -131,14 +137,15 @@ fn next_transition(i: &Inputs<'_>, d: &Decision) -> Option<NextTransition> {
     if !matches!(d.wants, Wants::Running(_)) {
         return None;
     }
-    let obstacles: Vec<&Obstacle> = d.obstacles(Row::Run).filter_map(Gate::obstacle).collect();
-    if obstacles.is_empty() {
+    let obstacles = holding(d);
+    if d.effective != Effective::Held {
         return i.window.next_close().and_then(|at| next(at, Effective::Held, &format!("{} end", hours(i))));
     }
     let last = obstacles.iter().map(|o| o.until).collect::<Option<Vec<_>>>()?.into_iter().max()?;
-    let why = obstacles.iter().rfind(|o| o.until == Some(last)).map(|o| match (o.reason, &o.policy) {
+    let thaws = || i.policies.freezes(i.now.wall).find(|freeze| freeze.until == Some(last));
+    let why = obstacles.iter().rfind(|o| o.until == Some(last)).map(|o| match (o.reason, thaws()) {
         (Reason::ScheduledResume, _) => "resumeAt comes".to_owned(),
-        (Reason::Frozen, Some(policy)) => format!("the freeze of policy {} ends", policy.name),
+        (Reason::Frozen, Some(freeze)) => format!("the freeze of policy {} ends", freeze.policy.name),
         _ => format!("{} begin", hours(i)),
     });
     next(last, Effective::Running, &why.unwrap_or_default())
