@@ -10,6 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use cxone::{AllowEntry, AllowList};
 use url::Url;
 
+use crate::explain::{PlanArgs, WhyArgs};
+
 /// Keeps NICE CXone outbound campaigns in the state that Kubernetes objects declare.
 ///
 /// A stop always goes through; a start needs every gate green on fresh facts.
@@ -26,6 +28,10 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Print the CustomResourceDefinitions as YAML: `dialer-operator crd | kubectl apply -f -`.
     Crd(CrdArgs),
+    /// Foretell what the operator will do in the coming days, for a manifest or a live campaign; writes nothing.
+    Plan(Box<PlanArgs>),
+    /// Explain why a campaign dials or does not: every gate, its rule, and what happens next; writes nothing.
+    Why(Box<WhyArgs>),
 }
 
 #[derive(Args)]

@@ -6,6 +6,7 @@ mod cli;
 mod clock;
 mod control;
 mod crd;
+mod explain;
 mod kubernetes;
 mod logging;
 mod metrics;
@@ -20,6 +21,8 @@ fn main() -> ExitCode {
     let result = match cli.command {
         cli::Command::Run(args) => run::run(*args),
         cli::Command::Crd(args) => crd::print(&args),
+        cli::Command::Plan(args) => explain::plan(&args),
+        cli::Command::Why(args) => explain::why(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

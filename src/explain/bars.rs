@@ -2,7 +2,9 @@
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
+use rules::kinds::{DialingPolicySpec, LocalDate};
 use rules::plan::Span;
+use rules::policies::Policies;
 
 use super::views::Day;
 use super::when::Zone;
@@ -69,8 +71,27 @@ fn day(zone: &Zone, from: Timestamp, n: i64, running: &[Span]) -> Option<Day> {
         length_minutes: length.as_mins(),
         clock_change: length != SignedDuration::from_hours(24),
         running_seconds: spans.iter().map(|span| overlap(span, begin, end)).sum(),
+        closed: Vec::new(),
         cells: counts.map(cell),
     })
+}
+
+/// Tells on each day which policies close it, and why: no edge stands on such a day.
+pub fn name_closed_dates(days: &mut [Day], policies: &Policies) {
+    for day in days {
+        let rules = policies.matching.iter().filter(|policy| applies(&policy.spec, day.date));
+        let closed = rules.flat_map(|policy| {
+            let entries = policy.spec.closed_dates.iter().filter(|entry| entry.date.date() == Some(day.date));
+            entries.map(|entry| format!("{} (policy {})", entry.reason, policy.name))
+        });
+        day.closed = closed.collect();
+    }
+}
+
+fn applies(spec: &DialingPolicySpec, date: Date) -> bool {
+    let from = spec.effective_from.as_ref().and_then(LocalDate::date);
+    let until = spec.effective_until.as_ref().and_then(LocalDate::date);
+    from.is_none_or(|from| from <= date) && until.is_none_or(|until| date <= until)
 }
 
 fn overlap(span: &Span, from: Timestamp, until: Timestamp) -> i64 {
@@ -89,6 +110,7 @@ fn cell(count: Count) -> Cell {
 
 #[cfg(test)]
 mod tests {
+    use super::super::views::mark;
     use super::*;
 
     fn at(text: &str) -> Timestamp {
@@ -96,7 +118,7 @@ mod tests {
     }
 
     fn told(day: &Day) -> String {
-        day.bar(['#', '+', '.'])
+        day.cells.iter().map(|cell| mark(*cell, ['#', '+', '.'])).collect()
     }
 
     #[test]

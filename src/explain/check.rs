@@ -2,7 +2,8 @@
 //! the same by CEL rules.
 
 use rules::kinds::{
-    ComplianceWindow, DialerCampaignStateSpec, DialingPolicySpec, Hours, LocalDate, Operator, ResumeMode, Zone,
+    ComplianceWindow, DialerCampaignStateSpec, DialingPolicySpec, Hours, LocalDate, Operator, ResumeMode,
+    Zone,
 };
 use rules::zones;
 
@@ -15,7 +16,9 @@ pub fn campaign(spec: &DialerCampaignStateSpec) -> Vec<Problem> {
     if !id.starts_with(|c: char| c.is_ascii_alphanumeric())
         || !id.chars().all(|c| c.is_ascii_alphanumeric() || "._~-".contains(c))
     {
-        let what = format!("{id:?} is no campaign id: letters, digits, `.`, `_`, `~`, `-`, beginning with a letter or digit");
+        let what = format!(
+            "{id:?} is no campaign id: letters, digits, `.`, `_`, `~`, `-`, beginning with a letter or digit"
+        );
         problems.push(Problem::new("spec.campaignId", what));
     }
     if spec.resume_mode == ResumeMode::Scheduled && spec.resume_at.is_none() {
@@ -41,13 +44,19 @@ pub fn policy(spec: &DialingPolicySpec) -> Vec<Problem> {
     if let (Some(from), Some(until)) = (&spec.effective_from, &spec.effective_until)
         && until < from
     {
-        problems.push(Problem::new("spec.effectiveUntil", format!("{} is before effectiveFrom {}", until.0, from.0)));
+        problems.push(Problem::new(
+            "spec.effectiveUntil",
+            format!("{} is before effectiveFrom {}", until.0, from.0),
+        ));
     }
     for (place, requirement) in spec.namespace_selector.match_expressions.iter().enumerate() {
         let lists = matches!(requirement.operator, Operator::In | Operator::NotIn);
         if lists == requirement.values.is_empty() {
             let field = format!("spec.namespaceSelector.matchExpressions[{place}].values");
-            problems.push(Problem::new(field, "are required with the operators In and NotIn, and only allowed with them"));
+            problems.push(Problem::new(
+                field,
+                "are required with the operators In and NotIn, and only allowed with them",
+            ));
         }
     }
     problems
@@ -79,14 +88,19 @@ fn hours_of(hours: Option<&[Hours]>, field: &str, problems: &mut Vec<Problem>) {
             problems.push(Problem::new(format!("{field}.to"), what));
         }
         if entry.from.0 == entry.to.0 {
-            let what = format!("from and to are both {}: they must differ (the whole day is 00:00 to 24:00)", entry.to.0);
+            let what = format!(
+                "from and to are both {}: they must differ (the whole day is 00:00 to 24:00)",
+                entry.to.0
+            );
             problems.push(Problem::new(field, what));
         }
     }
 }
 
 fn date(date: Option<&LocalDate>, field: &str, problems: &mut Vec<Problem>) {
-    if let Some(date) = date.filter(|date| date.date().is_none() || !date.0.starts_with('2') || date.0.len() != 10) {
+    if let Some(date) =
+        date.filter(|date| date.date().is_none() || !date.0.starts_with('2') || date.0.len() != 10)
+    {
         problems.push(Problem::new(field, format!("{:?} is no date such as 2026-12-25", date.0)));
     }
 }

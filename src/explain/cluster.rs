@@ -50,7 +50,9 @@ impl Cluster {
     /// Where the cluster does not answer, or refuses.
     pub async fn campaign(&self, namespace: &str, name: &str) -> Result<Option<DialerCampaignState>> {
         let api: Api<DialerCampaignState> = Api::namespaced(self.client.clone(), namespace);
-        api.get_opt(name).await.map_err(|error| self.explain::<DialerCampaignState>(error, "get", Some(namespace)))
+        api.get_opt(name)
+            .await
+            .map_err(|error| self.explain::<DialerCampaignState>(error, "get", Some(namespace)))
     }
 
     /// A campaign's declaration that must be there.
@@ -80,7 +82,8 @@ impl Cluster {
     pub async fn campaigns(&self, namespace: &str) -> Result<Vec<DialerCampaignState>> {
         let api: Api<DeserializeGuard<DialerCampaignState>> = Api::namespaced(self.client.clone(), namespace);
         let list = api.list(&ListParams::default()).await;
-        let list = list.map_err(|error| self.explain::<DialerCampaignState>(error, "list", Some(namespace)))?;
+        let list =
+            list.map_err(|error| self.explain::<DialerCampaignState>(error, "list", Some(namespace)))?;
         Ok(list.items.into_iter().filter_map(|item| item.0.ok()).collect())
     }
 
@@ -127,7 +130,8 @@ impl Cluster {
             group if group.is_empty() => K::plural(&()).into_owned(),
             group => format!("{}.{group}", K::plural(&())),
         };
-        let place = namespace.map_or_else(|| "in the whole cluster".to_owned(), |n| format!("in namespace {n}"));
+        let place =
+            namespace.map_or_else(|| "in the whole cluster".to_owned(), |n| format!("in namespace {n}"));
         match error {
             Error::Api(status) if status.code == 403 => {
                 anyhow!("you may not read this: the right to {verb} {resource} {place} is needed")
@@ -136,9 +140,13 @@ impl Cluster {
                 anyhow!("the cluster does not accept your credentials (401)")
             }
             Error::Api(status) if status.code == 404 => {
-                anyhow!("the cluster knows no {resource}: apply the CRDs (`dialer-operator crd | kubectl apply -f -`)")
+                anyhow!(
+                    "the cluster knows no {resource}: apply the CRDs (`dialer-operator crd | kubectl apply -f -`)"
+                )
             }
-            Error::Api(status) => anyhow!("the cluster refuses to {verb} {resource} {place}: {}", status.message),
+            Error::Api(status) => {
+                anyhow!("the cluster refuses to {verb} {resource} {place}: {}", status.message)
+            }
             Error::SerdeError(error) => anyhow!("a {} can't be decoded: {error}", K::kind(&())),
             _ => anyhow!(
                 "the cluster does not answer (to {verb} {resource}); check the address in your kubeconfig and the network"

@@ -47,7 +47,11 @@ impl Concern {
     }
 
     /// As it will be when these are applied too.
-    pub fn with(&self, policies: &[Item<DialingPolicy>], labels: &BTreeMap<String, BTreeMap<String, String>>) -> Self {
+    pub fn with(
+        &self,
+        policies: &[Item<DialingPolicy>],
+        labels: &BTreeMap<String, BTreeMap<String, String>>,
+    ) -> Self {
         let mut all = self.clone();
         policies.iter().for_each(|item| all.put(&item.object));
         all.labels.extend(labels.clone());
@@ -59,7 +63,8 @@ impl Concern {
     /// # Errors
     /// Where the cluster does not give them.
     pub async fn learn(&mut self, cluster: &Cluster, namespace: &str) -> Result<()> {
-        if !self.without && !self.labels.contains_key(namespace)
+        if !self.without
+            && !self.labels.contains_key(namespace)
             && let Some(labels) = cluster.labels(namespace).await?
         {
             self.labels.insert(namespace.to_owned(), labels);
@@ -69,7 +74,8 @@ impl Concern {
 
     fn put(&mut self, policy: &DialingPolicy) {
         let name = policy.name_any();
-        let before = self.policies.get(&name).map_or(0, |old| old.generation + i64::from(old.spec != policy.spec));
+        let before =
+            self.policies.get(&name).map_or(0, |old| old.generation + i64::from(old.spec != policy.spec));
         let generation = policy.metadata.generation.unwrap_or(before);
         self.policies.insert(name.clone(), Arc::new(Policy { name, generation, spec: policy.spec.clone() }));
     }
@@ -81,15 +87,22 @@ impl Concern {
         }
         let labels = self.labels.get(namespace);
         // As in the loop: where the labels are not known every policy may concern it.
-        let concerns =
-            |policy: &&Arc<Policy>| labels.is_none_or(|labels| policy.spec.namespace_selector.matches(labels));
+        let concerns = |policy: &&Arc<Policy>| {
+            labels.is_none_or(|labels| policy.spec.namespace_selector.matches(labels))
+        };
         let knowledge = self.bad.clone().map_or(Knowledge::Full, Knowledge::Missing);
-        Policies { matching: self.policies.values().filter(concerns).cloned().collect(), knowledge, required: self.required }
+        Policies {
+            matching: self.policies.values().filter(concerns).cloned().collect(),
+            knowledge,
+            required: self.required,
+            unheard: false,
+        }
     }
 
     /// What is to be said of it.
     pub fn note(&self, namespace: &str) -> Option<String> {
-        let selected = self.policies.values().filter(|policy| policy.spec.namespace_selector != Default::default());
+        let selected =
+            self.policies.values().filter(|policy| policy.spec.namespace_selector != Default::default());
         let count = selected.count();
         (!self.without && count > 0 && !self.labels.contains_key(namespace)).then(|| {
             format!(

@@ -69,7 +69,8 @@ pub fn read_folder(folder: &Path) -> Result<Manifests> {
     for path in paths {
         let mut found = read(&path)?;
         if !found.campaigns.is_empty() {
-            all.notes.push(format!("{}: campaigns in the folder of policies are not planned", path.display()));
+            all.notes
+                .push(format!("{}: campaigns in the folder of policies are not planned", path.display()));
         }
         all.policies.append(&mut found.policies);
         all.labels.append(&mut found.labels);
@@ -118,11 +119,13 @@ impl Manifests {
                 self.labels.insert(name_of(source, &object)?, labels);
             }
             (VERSION, "DialerCampaignState") => {
-                let object: DialerCampaignState = strict(source, &kind, object, |o: &DialerCampaignState| check::campaign(&o.spec))?;
+                let object: DialerCampaignState =
+                    strict(source, &kind, object, |o: &DialerCampaignState| check::campaign(&o.spec))?;
                 self.campaigns.push(Item { object, source: source.to_owned() });
             }
             (VERSION, "DialingPolicy") => {
-                let object: DialingPolicy = strict(source, &kind, object, |o: &DialingPolicy| check::policy(&o.spec))?;
+                let object: DialingPolicy =
+                    strict(source, &kind, object, |o: &DialingPolicy| check::policy(&o.spec))?;
                 self.policies.push(Item { object, source: source.to_owned() });
             }
             (other, "DialerCampaignState" | "DialingPolicy") => {

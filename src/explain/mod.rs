@@ -1,6 +1,8 @@
 //! `dialer-operator plan` and `dialer-operator why`: what the loop will do, and why a campaign is as it is. Nothing is ever
 //! written; both call the same `decide` as the loop.
 
+mod answer;
+mod args;
 mod bars;
 mod check;
 mod cluster;
@@ -21,7 +23,8 @@ use std::io::Write;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::cli::{Output, PlanArgs, WhyArgs};
+use args::{Output, ShowArgs};
+pub use args::{PlanArgs, WhyArgs};
 use screen::Screen;
 
 /// Tells the coming transitions.
@@ -31,9 +34,9 @@ use screen::Screen;
 pub fn plan(args: &PlanArgs) -> Result<()> {
     let report = block_on(plan::report(args))?;
     for warning in report.warnings() {
-        eprintln!("warning: {warning}");
+        eprintln!("warning: {}", screen::clean(warning));
     }
-    show(args.output, &report, |screen| plan_text::text(&report, screen), args.color)
+    show(&args.show, &report, |screen| plan_text::text(&report, screen))
 }
 
 /// Tells why a campaign is as it is.
@@ -42,7 +45,7 @@ pub fn plan(args: &PlanArgs) -> Result<()> {
 /// Where there is no such campaign, or the cluster does not give what is needed.
 pub fn why(args: &WhyArgs) -> Result<()> {
     let report = block_on(why::report(args))?;
-    show(args.output, &report, |screen| why_text::text(&report, screen), args.color)
+    show(&args.show, &report, |screen| why_text::text(&report, screen))
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
@@ -52,14 +55,9 @@ fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     runtime.context("the async runtime can't be started")?.block_on(work)
 }
 
-fn show(
-    output: Output,
-    report: &impl Serialize,
-    text: impl FnOnce(&Screen) -> String,
-    color: crate::cli::Color,
-) -> Result<()> {
-    let told = match output {
-        Output::Text => text(&Screen::of_stdout(color)),
+fn show(args: &ShowArgs, report: &impl Serialize, text: impl FnOnce(&Screen) -> String) -> Result<()> {
+    let told = match args.output {
+        Output::Text => text(&Screen::of_stdout(args.color)),
         Output::Json => serde_json::to_string_pretty(report).context("it can't be put as JSON")? + "\n",
         Output::Yaml => serde_saphyr::to_string(report).context("it can't be put as YAML")?,
     };

@@ -5,20 +5,21 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use jiff::Timestamp;
 use kube::ResourceExt;
+use rules::decide::Decision;
 use rules::gates::Gate;
 use rules::inputs::Meta;
-use rules::kinds::{DialerCampaignStateSpec, Mode, Observed, Target};
+use rules::kinds::{DialerCampaignStateSpec, Effective, Mode, Observed, Target};
 use rules::plan::{Plan, Question, ideal_site, plan};
 use rules::policies::{Knowledge, Policies};
 use rules::reasons::conditions;
 use rules::zones;
 
+use super::args::PlanArgs;
 use super::bars;
 use super::concern::Concern;
 use super::subjects::{Subject, Subjects, gather, meta_of};
 use super::views::{Holding, PlanReport, PlannedCampaign, Running, Transition};
 use super::when::Zone;
-use crate::cli::PlanArgs;
 
 /// What a tenant's requests may take where none is known.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
@@ -55,13 +56,21 @@ fn planned(
     from: Timestamp,
 ) -> Result<PlannedCampaign> {
     let (spec, policies, meta) = (&subject.object.spec, concern.about(&subject.namespace), subject.meta());
-    let zone = zone_of(args.zone.as_deref(), spec, &policies)?;
+    let zone = zone_of(args.show.zone.as_deref(), spec, &policies)?;
     let until = bars::midnight(&zone, from, i64::from(args.days))
         .ok_or_else(|| anyhow!("{} days from {from} on are out of range", args.days))?;
     let plan = rehearse(subject, spec, &meta, &policies, from, until);
     let (_, observed, observed_by) = subject.known();
     let name = subject.object.name_any();
-    let holding = plan.last.gates.iter().filter_map(Gate::obstacle);
+    let holding = |decision: &Decision| {
+        // What is declared not to run, or runs, is held by nothing.
+        let wanted = decision.effective == Effective::Held
+            || (decision.effective == Effective::Running && !decision.satisfied);
+        let obstacles = decision.gates.iter().filter(|_| wanted).filter_map(Gate::obstacle);
+        obstacles.map(|o| Holding::of(o, &policies, &subject.namespace, &name)).collect()
+    };
+    let mut days = bars::days(&zone, from, args.days, &plan.running);
+    bars::name_closed_dates(&mut days, &policies);
     Ok(PlannedCampaign {
         campaign_id: spec.campaign_id.clone(),
         source: subject.source.clone(),
@@ -72,11 +81,12 @@ fn planned(
         until,
         transitions: plan.changes.iter().map(|change| Transition::of(change, &zone, &policies)).collect(),
         running: plan.running.iter().map(|span| Running { from: span.from, until: span.until }).collect(),
-        days: bars::days(&zone, from, args.days, &plan.running),
-        held_at_end: holding.map(|o| Holding::of(o, &policies, &subject.namespace, &name)).collect(),
+        days,
+        held_now: holding(&plan.first),
+        held_at_end: holding(&plan.last),
         policies: policies.references(),
         warnings: warnings(subject, &plan, before, from, until),
-        notes: notes(subject, concern, &policies, &meta),
+        notes: notes(subject, concern, &policies, &meta, &plan),
         zone: zone.name,
         namespace: subject.namespace.clone(),
         name,
@@ -109,7 +119,13 @@ pub fn zone_of(asked: Option<&str>, spec: &DialerCampaignStateSpec, policies: &P
 }
 
 /// What applying would do to a campaign that runs.
-fn warnings(subject: &Subject, plan: &Plan, before: &Concern, from: Timestamp, until: Timestamp) -> Vec<String> {
+fn warnings(
+    subject: &Subject,
+    plan: &Plan,
+    before: &Concern,
+    from: Timestamp,
+    until: Timestamp,
+) -> Vec<String> {
     let Some(live) = &subject.live else { return Vec::new() };
     let (spec, name) = (&subject.object.spec, format!("{}/{}", subject.namespace, subject.object.name_any()));
     let mut told = Vec::new();
@@ -118,12 +134,16 @@ fn warnings(subject: &Subject, plan: &Plan, before: &Concern, from: Timestamp, u
         ("tenantRef", live.spec.tenant_ref != spec.tenant_ref),
     ] {
         if differs {
-            told.push(format!("{name}: {field} is immutable and differs from the live object's: it would be refused"));
+            told.push(format!(
+                "{name}: {field} is immutable and differs from the live object's: it would be refused"
+            ));
         }
     }
     let (_, observed, _) = subject.known();
-    let closes = plan.changes.first().filter(|first| first.at == from && first.to.is_some_and(Target::is_close));
-    if observed == Observed::Running && spec.mode == Mode::Enforce
+    let closes =
+        plan.changes.first().filter(|first| first.at == from && first.to.is_some_and(Target::is_close));
+    if observed == Observed::Running
+        && spec.mode == Mode::Enforce
         && let Some(first) = closes
     {
         let policies = before.about(&subject.namespace);
@@ -136,7 +156,7 @@ fn warnings(subject: &Subject, plan: &Plan, before: &Concern, from: Timestamp, u
     told
 }
 
-fn notes(subject: &Subject, concern: &Concern, policies: &Policies, meta: &Meta) -> Vec<String> {
+fn notes(subject: &Subject, concern: &Concern, policies: &Policies, meta: &Meta, plan: &Plan) -> Vec<String> {
     let spec = &subject.object.spec;
     let mut notes = subject.notes.clone();
     notes.extend(concern.note(&subject.namespace));
@@ -144,18 +164,26 @@ fn notes(subject: &Subject, concern: &Concern, policies: &Policies, meta: &Meta)
         notes.push(why.clone());
     }
     if spec.mode == Mode::Observe {
-        notes.push("mode Observe: nothing of this is sent to CXone; it is what mode Enforce would do".to_owned());
+        notes.push(
+            "mode Observe: nothing of this is sent to CXone; it is what mode Enforce would do".to_owned(),
+        );
     }
     if spec.suspend {
         notes.push("suspended: nothing is started, and the declared state is not applied".to_owned());
     }
-    if meta.hold.is_some() && subject.is_new() && meta_of(&subject.object).hold.is_none() {
-        notes.push("the hold annotation of the live object is not in the file: applying leaves it".to_owned());
+    if meta.hold.is_some() && subject.is_new && meta_of(&subject.object).hold.is_none() {
+        notes
+            .push("the hold annotation of the live object is not in the file: applying leaves it".to_owned());
     }
     if meta.deleting {
         notes.push("the live object is being deleted".to_owned());
     }
-    let stalled = subject.live.as_ref().and_then(|live| live.status.as_ref()?.condition(conditions::STALLED).cloned());
+    let known = subject.known().0.observed.is_some_and(|observed| observed != Observed::Unknown);
+    if !known && plan.first.closing.is_some() && spec.mode == Mode::Enforce {
+        notes.push("should it run in CXone now, it is closed at once".to_owned());
+    }
+    let stalled =
+        subject.live.as_ref().and_then(|live| live.status.as_ref()?.condition(conditions::STALLED).cloned());
     notes.extend(stalled.map(|c| format!("the operator last said Stalled, {}: {}", c.reason, c.message)));
     notes
 }

@@ -1,19 +1,14 @@
 //! A plan as text: a bar for each day, the transitions, and the rules behind them once each.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 
-use jiff::SignedDuration;
+use super::bars::{CELLS, Cell};
+use super::screen::{Screen, Tone, WIDTH, clean, line, wrapped};
+use super::views::{Day, Holding, PlanReport, PlannedCampaign, Transition, mark};
+use super::when::{Zone, hours};
 
-use super::bars::Cell;
-use super::screen::{Screen, Tone, wrapped};
-use super::views::{Day, PlanReport, PlannedCampaign, Transition, mark};
-use super::when::{Zone, hours, length};
-
-/// Text that is written can't fail.
-macro_rules! line {
-    ($out:expr $(, $($arg:tt)*)?) => { { let _ = writeln!($out $(, $($arg)*)?); } };
-}
-pub(super) use line;
+/// Where a bar has ended.
+const BESIDES: usize = "Mon 2026-11-23  ".len() + CELLS + 2;
 
 /// The whole report.
 pub fn text(report: &PlanReport, screen: &Screen) -> String {
@@ -25,7 +20,8 @@ pub fn text(report: &PlanReport, screen: &Screen) -> String {
         one(&mut out, report, campaign, screen);
     }
     line!(out);
-    let supposed = format!("Supposed: {}. Zone database {}.", report.assumptions.join("; "), report.zone_database);
+    let supposed =
+        format!("Supposed: {}. Zone database {}.", report.assumptions.join("; "), report.zone_database);
     line!(out, "{}", screen.paint(Tone::Quiet, wrapped(&supposed, 0, 2)));
     notes(&mut out, &report.notes);
     out
@@ -38,23 +34,47 @@ fn one(out: &mut String, report: &PlanReport, campaign: &PlannedCampaign, screen
     line!(out, "{}", screen.paint(Tone::Title, title));
     let begins = zone.named_local(report.from);
     let (observed, by) = (campaign.observed, campaign.observed_by);
-    line!(out, "declared {declared}, effective {effective:?}, in CXone {observed} (known by {by})");
+    line!(out, "declared {declared}, effective {effective:?}, in CXone {observed} ({by})");
+    for held in &campaign.held_now {
+        let until = held.until.map_or_else(String::new, |at| format!(" until {}", zone.named_local(at)));
+        let told = format!("held now, {}{until}: {}", held.reason, held.words());
+        line!(out, "{}", screen.paint(Tone::Doubt, wrapped(&told, 0, 2)));
+    }
+    let policies: Vec<_> = campaign.policies.iter().map(|policy| policy.name.as_str()).collect();
+    if !policies.is_empty() {
+        line!(out, "{}", wrapped(&format!("policies that concern it: {}", policies.join(", ")), 0, 2));
+    }
     line!(out, "from {begins}, {} days, times in {}", campaign.days.len(), campaign.zone);
     line!(out);
-    line!(out, "{:15} {}", "", (0..24).step_by(2).map(|hour| format!("{hour:<4}")).collect::<String>().trim_end());
+    line!(
+        out,
+        "{:15} {}",
+        "",
+        (0..24).step_by(2).map(|hour| format!("{hour:<4}")).collect::<String>().trim_end()
+    );
     for day in &campaign.days {
         line!(out, "{}", bar(day, screen));
     }
     line!(out);
     transitions(out, &campaign.transitions, &zone, screen);
     for held in &campaign.held_at_end {
-        let until = held.until.map_or_else(String::new, |at| format!(" until {}", zone.named_local(at)));
-        let told = format!("Held when the plan ends ({}{until}): {}", held.reason, held.detail);
-        line!(out, "{}", screen.paint(Tone::Doubt, wrapped(&told, 0, 2)));
+        line!(out, "{}", screen.paint(Tone::Doubt, wrapped(&at_the_end(held, &zone), 0, 2)));
     }
     notes(out, &campaign.notes);
     for warning in &campaign.warnings {
         line!(out, "{}", screen.paint(Tone::Bad, wrapped(&format!("WARNING: {warning}"), 0, 2)));
+    }
+}
+
+/// That it is night when the plan ends is no more than the next opening.
+fn at_the_end(held: &Holding, zone: &Zone) -> String {
+    let until = held.until.map(|at| zone.named_local(at));
+    match (held.reason, until) {
+        ("OutsideWindow", Some(opens)) => format!("The plan ends outside the hours; they open {opens}."),
+        (reason, until) => {
+            let until = until.map_or_else(String::new, |at| format!(" until {at}"));
+            format!("Held when the plan ends, {reason}{until}: {}", held.words())
+        }
     }
 }
 
@@ -70,17 +90,18 @@ fn bar(day: &Day, screen: &Screen) -> String {
         let text: String = part.iter().map(|cell| mark(*cell, marks)).collect();
         cells.push_str(&screen.paint(tone, text));
     }
-    let change = SignedDuration::from_mins(day.length_minutes);
-    let change = if day.clock_change { format!("  [{} day: clocks change]", day_length(change)) } else { String::new() };
-    format!("{} {}  {cells}  {}{change}", day.weekday, day.date, hours(day.running_seconds))
-}
-
-/// `25 h`, and not a day and an hour.
-fn day_length(time: SignedDuration) -> String {
-    match (time.as_hours(), time.as_mins() % 60) {
-        (hours, 0) => format!("{hours} h"),
-        (hours, minutes) => format!("{hours} h {}", length(SignedDuration::from_mins(minutes))),
+    let mut besides = hours(day.running_seconds);
+    if day.clock_change {
+        let _ = write!(besides, "  [{} day]", hours(day.length_minutes * 60));
     }
+    if !day.closed.is_empty() {
+        let _ = write!(besides, "  {}", clean(&day.closed.join(", ")));
+    }
+    let left = WIDTH - BESIDES;
+    if besides.chars().count() > left {
+        besides = besides.chars().take(left - 3).chain("...".chars()).collect();
+    }
+    format!("{} {}  {cells}  {besides}", day.weekday, day.date)
 }
 
 /// The table of transitions, and below it each rule once.

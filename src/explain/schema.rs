@@ -164,17 +164,40 @@ mod tests {
     fn each_problem_names_the_field_the_value_and_what_would_be_accepted() {
         assert_eq!(problems(json!({"campaignId": "c-1", "state": "Running"})), Vec::<String>::new());
         for (spec, told) in [
-            (json!({"campaignId": "c", "state": "Dialing"}), "spec.state: \"Dialing\" is not one of Running, Paused, Stopped"),
-            (json!({"campaignId": "c", "state": "Paused", "pauseDurationSeconds": "10"}), "spec.pauseDurationSeconds: \"10\" is a string; a whole number is expected"),
-            (json!({"campaignId": "c", "state": "Paused", "pauseDurationSeconds": 7201}), "spec.pauseDurationSeconds: 7201 is out of range: 0 to 7200"),
+            (
+                json!({"campaignId": "c", "state": "Dialing"}),
+                "spec.state: \"Dialing\" is not one of Running, Paused, Stopped",
+            ),
+            (
+                json!({"campaignId": "c", "state": "Paused", "pauseDurationSeconds": "10"}),
+                "spec.pauseDurationSeconds: \"10\" is a string; a whole number is expected",
+            ),
+            (
+                json!({"campaignId": "c", "state": "Paused", "pauseDurationSeconds": 7201}),
+                "spec.pauseDurationSeconds: 7201 is out of range: 0 to 7200",
+            ),
             (json!({"state": "Paused"}), "spec.campaignId: is missing"),
-            (json!({"campaignId": "c", "state": "Paused", "resumeAt": "2026-11-23T09:00:00"}), "spec.resumeAt: \"2026-11-23T09:00:00\" is no instant; RFC 3339 with an offset, such as 2026-11-23T09:00:00-05:00"),
-            (json!({"campaignId": 7731, "state": "Paused"}), "spec.campaignId: 7731 is a number; a string (quote it) is expected"),
-            (json!({"campaignId": "c", "state": "Paused", "complianceWindow": {"timeZones": []}}), "spec.complianceWindow.timeZones: 0 is out of range: 1 to 32 entries"),
+            (
+                json!({"campaignId": "c", "state": "Paused", "resumeAt": "2026-11-23T09:00:00"}),
+                "spec.resumeAt: \"2026-11-23T09:00:00\" is no instant; RFC 3339 with an offset, such as 2026-11-23T09:00:00-05:00",
+            ),
+            (
+                json!({"campaignId": 7731, "state": "Paused"}),
+                "spec.campaignId: 7731 is a number; a string (quote it) is expected",
+            ),
+            (
+                json!({"campaignId": "c", "state": "Paused", "complianceWindow": {"timeZones": []}}),
+                "spec.complianceWindow.timeZones: 0 is out of range: 1 to 32 entries",
+            ),
         ] {
             assert_eq!(problems(spec), [told]);
         }
-        let typo = problems(json!({"campaignId": "c", "state": "Paused", "complianceWindow": {"timeZones": ["UTC"], "hour": []}}));
-        assert!(typo[0].starts_with("spec.complianceWindow.hour: unknown field; known here: closeLead"), "{typo:?}");
+        let typo = problems(
+            json!({"campaignId": "c", "state": "Paused", "complianceWindow": {"timeZones": ["UTC"], "hour": []}}),
+        );
+        assert!(
+            typo[0].starts_with("spec.complianceWindow.hour: unknown field; known here: closeLead"),
+            "{typo:?}"
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 
 use clap::builder::styling::{AnsiColor, Style};
 
-use crate::cli::Color;
+use super::args::Color;
 
 /// No line is longer, where words allow.
 pub const WIDTH: usize = 100;
@@ -15,6 +15,15 @@ pub struct Screen {
     color: bool,
     blocks: bool,
 }
+
+/// Writes a line to a text, which can't fail.
+macro_rules! line {
+    ($out:expr $(, $($arg:tt)*)?) => { {
+        use std::fmt::Write as _;
+        let _ = writeln!($out $(, $($arg)*)?);
+    } };
+}
+pub(super) use line;
 
 /// How a text is meant.
 #[derive(Clone, Copy)]
@@ -67,11 +76,16 @@ fn speaks_utf8() -> bool {
     first.is_none_or(|locale| locale.contains("utf-8") || locale.contains("utf8"))
 }
 
+/// The text without what would steer a terminal: it was written by others.
+pub fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// The words in lines no longer than [`WIDTH`], each with this indent but the first, which begins where `begun` characters stand.
 pub fn wrapped(text: &str, begun: usize, indent: usize) -> String {
     let mut out = String::new();
     let mut column = begun;
-    for word in text.split_whitespace() {
+    for word in clean(text).split_whitespace() {
         let length = word.chars().count();
         if !out.is_empty() && column + 1 + length > WIDTH {
             out.push('\n');
@@ -99,6 +113,7 @@ mod tests {
         assert!(told.lines().skip(1).all(|line| line.starts_with("    word")), "{told}");
         assert_eq!(told.split_whitespace().count(), 40);
         assert_eq!(wrapped("short", 10, 4), "short");
+        assert_eq!(wrapped("a\u{1b}[31mred\u{7}", 0, 0), "a [31mred");
     }
 
     #[test]

@@ -5,10 +5,10 @@ use kube::ResourceExt;
 use rules::inputs::Meta;
 use rules::kinds::{CampaignStatus, DialerCampaignState, FINALIZER, HOLD, Observed, RECONCILE, RELEASE};
 
+use super::args::PlanArgs;
 use super::cluster::Cluster;
 use super::concern::Concern;
 use super::manifest::{self, Item, Manifests};
-use crate::cli::PlanArgs;
 
 /// Everything that plans are made of.
 pub struct Subjects {
@@ -28,6 +28,8 @@ pub struct Subject {
     pub source: String,
     /// The object that lives in the cluster.
     pub live: Option<DialerCampaignState>,
+    /// Whether it is not what is in force, but what would be applied.
+    pub is_new: bool,
     pub notes: Vec<String>,
 }
 
@@ -39,12 +41,10 @@ pub async fn gather(args: &PlanArgs) -> Result<Subjects> {
     let mut file = args.file.as_deref().map(manifest::read).transpose()?.unwrap_or_default();
     let mut notes = std::mem::take(&mut file.notes);
     let cluster = connect(args, &mut notes).await?;
-    let before = policies(args, cluster.as_ref(), &mut notes).await?.required(args.require_policy);
+    let before = policies(args, cluster.as_ref(), &mut notes).await?.required(args.rules.require_policy);
     let mut concern = before.with(&file.policies, &file.labels);
     let mut found = Subjects { all: Vec::new(), before, notes, concern: Concern::default() };
-    for item in chosen(args, cluster.as_ref(), &mut file).await? {
-        found.all.push(subject(args, cluster.as_ref(), item).await?);
-    }
+    found.all = chosen(args, cluster.as_ref(), &mut file).await?;
     if let Some(cluster) = &cluster {
         for Subject { namespace, .. } in &found.all {
             // Without the right to read them, every policy may concern it: said with the plan.
@@ -64,16 +64,18 @@ async fn connect(args: &PlanArgs, notes: &mut Vec<String>) -> Result<Option<Clus
     }
     match Cluster::connect().await {
         Ok(cluster) => Ok(Some(cluster)),
-        Err(why) if args.file.is_some() && args.no_policies => {
+        Err(why) if args.file.is_some() && args.rules.no_policies => {
             notes.push(format!("{why:#}: what runs now is not known"));
             Ok(None)
         }
-        Err(why) => Err(why.context("to plan a file without a cluster, give --policies DIR or --no-policies")),
+        Err(why) => {
+            Err(why.context("to plan a file without a cluster, give --policies DIR or --no-policies"))
+        }
     }
 }
 
 async fn policies(args: &PlanArgs, cluster: Option<&Cluster>, notes: &mut Vec<String>) -> Result<Concern> {
-    if args.no_policies {
+    if args.rules.no_policies {
         return Ok(Concern::without());
     }
     if let Some(folder) = &args.policies {
@@ -89,17 +91,23 @@ async fn policies(args: &PlanArgs, cluster: Option<&Cluster>, notes: &mut Vec<St
 }
 
 /// The declarations that are asked for: those of the file, the one of this name, or all of the namespace.
-async fn chosen(args: &PlanArgs, cluster: Option<&Cluster>, file: &mut Manifests) -> Result<Vec<Item<DialerCampaignState>>> {
+async fn chosen(args: &PlanArgs, cluster: Option<&Cluster>, file: &mut Manifests) -> Result<Vec<Subject>> {
     let mut items = std::mem::take(&mut file.campaigns);
     if let Some(name) = &args.name {
         items.retain(|item| item.object.name_any() == *name);
     }
-    if !items.is_empty() {
-        return Ok(items);
+    let mut subjects = Vec::new();
+    for item in items {
+        subjects.push(declared(args, cluster, item).await?);
+    }
+    if !subjects.is_empty() {
+        return Ok(subjects);
     }
     let Some(cluster) = cluster else {
         match &args.name {
-            Some(name) => bail!("no DialerCampaignState {name} in the file, and with --policies no cluster is asked"),
+            Some(name) => {
+                bail!("no DialerCampaignState {name} in a file (-f), and with --policies no cluster is asked")
+            }
             None => bail!("no DialerCampaignState to plan: give a file that holds one with -f"),
         }
     };
@@ -111,27 +119,43 @@ async fn chosen(args: &PlanArgs, cluster: Option<&Cluster>, file: &mut Manifests
     if live.is_empty() {
         bail!("no DialerCampaignState in namespace {namespace}; is it another one (-n), or a file (-f)?");
     }
-    Ok(live.into_iter().map(|object| Item { object, source: "the live object".to_owned() }).collect())
+    Ok(live.into_iter().map(|object| living(namespace, object)).collect())
 }
 
-async fn subject(args: &PlanArgs, cluster: Option<&Cluster>, item: Item<DialerCampaignState>) -> Result<Subject> {
-    let Item { object, source } = item;
-    let (given, wanted) = (object.namespace(), args.namespace.clone());
+/// A declaration as it is in force.
+fn living(namespace: &str, object: DialerCampaignState) -> Subject {
+    Subject {
+        live: Some(object.clone()),
+        object,
+        is_new: false,
+        namespace: namespace.to_owned(),
+        source: "the live object".to_owned(),
+        notes: Vec::new(),
+    }
+}
+
+/// A declaration of a file, as if it were applied.
+async fn declared(
+    args: &PlanArgs,
+    cluster: Option<&Cluster>,
+    Item { object, source }: Item<DialerCampaignState>,
+) -> Result<Subject> {
+    let (given, wanted, name) = (object.namespace(), args.namespace.clone(), object.name_any());
     if let (Some(given), Some(wanted)) = (&given, &wanted)
         && given != wanted
     {
-        bail!("{source}: namespace {given} of {} is not that of -n {wanted}", object.name_any());
+        bail!("{source}: namespace {given} of {name} is not that of -n {wanted}");
     }
     let default = || cluster.map_or_else(|| "default".to_owned(), |cluster| cluster.namespace.clone());
     let namespace = given.or(wanted).unwrap_or_else(default);
-    let mut subject = Subject { namespace, source, live: None, notes: Vec::new(), object };
-    if subject.is_live() {
-        subject.live = Some(subject.object.clone());
-    } else if let Some(cluster) = cluster {
-        match cluster.campaign(&subject.namespace, &subject.object.name_any()).await {
+    let mut subject = Subject { namespace, source, live: None, is_new: true, notes: Vec::new(), object };
+    if let Some(cluster) = cluster {
+        match cluster.campaign(&subject.namespace, &name).await {
             Ok(live) => subject.live = live,
             // Only who asks for policies needs the cluster.
-            Err(why) if args.no_policies => subject.notes.push(format!("{why:#}: what runs now is not known")),
+            Err(why) if args.rules.no_policies => {
+                subject.notes.push(format!("{why:#}: what runs now is not known"));
+            }
             Err(why) => return Err(why),
         }
     }
@@ -139,19 +163,10 @@ async fn subject(args: &PlanArgs, cluster: Option<&Cluster>, item: Item<DialerCa
 }
 
 impl Subject {
-    fn is_live(&self) -> bool {
-        self.object.metadata.uid.is_some() && self.object.metadata.resource_version.is_some() && self.source == "the live object"
-    }
-
-    /// Whether it is another declaration than the one that is in force.
-    pub fn is_new(&self) -> bool {
-        !self.is_live()
-    }
-
     /// What will matter of its metadata: applying adds annotations and takes none away that others have set.
     pub fn meta(&self) -> Meta {
         let own = meta_of(&self.object);
-        let Some(live) = self.live.as_ref().filter(|_| self.is_new()) else { return own };
+        let Some(live) = self.live.as_ref().filter(|_| self.is_new) else { return own };
         let there = meta_of(live);
         Meta {
             generation: there.generation + i64::from(live.spec != self.object.spec),
@@ -167,11 +182,11 @@ impl Subject {
     pub fn known(&self) -> (CampaignStatus, Observed, &'static str) {
         let of = |object: &DialerCampaignState| object.status.clone().unwrap_or_default();
         let (status, by) = match &self.live {
-            Some(live) => (of(live), "the status of the live object"),
-            None => (of(&self.object), "the status in the file"),
+            Some(live) => (of(live), "by the status of the live object"),
+            None => (of(&self.object), "by the status in the file"),
         };
         match status.observed {
-            None | Some(Observed::Unknown) => (status, Observed::Paused, "nothing: it is assumed"),
+            None | Some(Observed::Unknown) => (status, Observed::Paused, "assumed: nothing is known of it"),
             Some(observed) => (status, observed, by),
         }
     }

@@ -45,6 +45,8 @@ pub struct PlannedCampaign {
     pub zone: String,
     /// Before when the plan ends.
     pub until: Timestamp,
+    /// What holds it when the plan begins.
+    pub held_now: Vec<Holding>,
     pub transitions: Vec<Transition>,
     pub running: Vec<Running>,
     pub days: Vec<Day>,
@@ -92,6 +94,8 @@ pub struct Day {
     pub length_minutes: i64,
     pub clock_change: bool,
     pub running_seconds: i64,
+    /// The reasons of policies that close the date.
+    pub closed: Vec<String>,
     /// 48 half hours by the clock: `#` runs, `+` partly, `.` not, blank: over, or skipped by the clock.
     #[serde(rename = "bar", serialize_with = "plain")]
     pub cells: [Cell; CELLS],
@@ -132,6 +136,8 @@ pub struct WhyReport {
     pub effective: Effective,
     /// What CXone said when the operator last read it.
     pub observed: Observed,
+    /// The policies that concern it.
+    pub policies: Vec<Source>,
     pub gates: Vec<GateView>,
     pub next: Vec<Transition>,
     pub advice: Vec<String>,
@@ -150,8 +156,20 @@ pub struct GateView {
     pub verdict: &'static str,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub holding: Option<Holding>,
-    #[serde(skip)]
-    pub until_local: Option<String>,
+    /// The hours that it is within, and when they end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closes: Option<Timestamp>,
+}
+
+/// A policy, and where its rule comes from.
+#[derive(Serialize)]
+pub struct Source {
+    #[serde(flatten)]
+    pub policy: PolicyRef,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub citation: Option<String>,
 }
 
 /// What the operator last said.
@@ -220,12 +238,11 @@ impl Holding {
             advice: advice.replace("dcs NAME", &format!("-n {namespace} dcs {name}")),
         }
     }
-}
 
-impl Day {
-    /// The half hours in these marks: running, partly, not.
-    pub fn bar(&self, marks: [char; 3]) -> String {
-        self.cells.iter().map(|cell| mark(*cell, marks)).collect()
+    /// What it is, without the instant that is told beside it.
+    pub fn words(&self) -> &str {
+        let end = self.until.map(|until| format!("; opens {until}"));
+        end.and_then(|end| self.detail.strip_suffix(&end)).unwrap_or(&self.detail)
     }
 }
 
@@ -236,6 +253,14 @@ pub fn mark(cell: Cell, [runs, partly, rests]: [char; 3]) -> char {
         Cell::Rests => rests,
         Cell::Partly => partly,
         Cell::Runs => runs,
+    }
+}
+
+impl Source {
+    /// Every policy of these.
+    pub fn all(policies: &Policies) -> Vec<Self> {
+        let of = |policy: &PolicyRef| citation(Some(policy), policies);
+        policies.references().into_iter().map(|policy| Self { citation: of(&policy), policy }).collect()
     }
 }
 

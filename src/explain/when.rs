@@ -28,11 +28,9 @@ impl Zone {
 
     /// The first of these that is known, or UTC.
     pub fn first_of<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        let known = names.filter_map(|name| Some(Self { name: name.to_owned(), zone: zones::zone(name)? });
-        known.chain([Self { name: "UTC".to_owned(), zone: TimeZone::UTC }]).next().unwrap_or(Self {
-            name: "UTC".to_owned(),
-            zone: TimeZone::UTC,
-        })
+        let known = |name: &str| Some(Self { name: name.to_owned(), zone: zones::zone(name)? });
+        let mut known = names.filter_map(known);
+        known.next().unwrap_or_else(|| Self { name: "UTC".to_owned(), zone: TimeZone::UTC })
     }
 
     /// Day, date and time: `Mon 2026-11-23 08:00:00`.
@@ -67,11 +65,13 @@ pub fn length(time: SignedDuration) -> String {
     if text.is_empty() { "0 s".to_owned() } else { text.join(" ") }
 }
 
-/// A part of a day: `11 h 59 min 30 s`, without days.
+/// A part of a day, in whole minutes: `11 h 59 min`, without days.
 pub fn hours(seconds: i64) -> String {
-    let units = [(seconds / 3600, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
-    let shown: Vec<_> = units.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n} {unit}")).collect();
-    if shown.is_empty() { "0 h".to_owned() } else { shown.join(" ") }
+    match (seconds / 3600, seconds / 60 % 60) {
+        (hours, 0) => format!("{hours} h"),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
 }
 
 /// When it is, seen from now: `in 3 h 12 min`, `now`.
@@ -91,7 +91,7 @@ mod tests {
             [0, 45, 60, 11_520, 90_061, 86_400].map(told),
             ["0 s", "45 s", "1 min", "3 h 12 min", "1 d 1 h", "1 d"]
         );
-        assert_eq!([0, 43_170, 43_200].map(hours), ["0 h", "11 h 59 min 30 s", "12 h"]);
+        assert_eq!([0, 43_170, 43_200].map(hours), ["0 h", "11 h 59 min", "12 h"]);
     }
 
     #[test]
