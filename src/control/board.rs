@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use rules::campaign::Campaign;
 use rules::inputs::{Meta, Window};
-use rules::kinds::{DialerCampaignState, FINALIZER, HOLD, RECONCILE, RELEASE};
+use rules::kinds::DialerCampaignState;
 use rules::policies::Policies;
 use rules::trouble::{Now, Series};
 use serde_json::Value;
@@ -197,7 +197,7 @@ impl Call {
     /// What of this object a pass depends on.
     pub fn of(object: &DialerCampaignState, policies: Arc<Policies>) -> Self {
         // Our own finalizer comes and goes by our own hand: no reason to cut.
-        Self { uid: object.uid(), meta: Meta { finalizer: false, ..meta_of(object) }, policies }
+        Self { uid: object.uid(), meta: Meta { finalizer: false, ..Meta::of(object) }, policies }
     }
 }
 
@@ -295,19 +295,6 @@ impl Work {
             Outlook { generation, policies: self.policies.clone(), from: now, until, window }
         });
         &self.outlook.insert(outlook).window
-    }
-}
-
-/// What matters of an object's metadata.
-pub fn meta_of(object: &DialerCampaignState) -> Meta {
-    let annotation = |name: &str| object.annotations().get(name).cloned();
-    Meta {
-        generation: object.metadata.generation.unwrap_or_default(),
-        hold: annotation(HOLD),
-        release: annotation(RELEASE),
-        reconcile: annotation(RECONCILE),
-        deleting: object.metadata.deletion_timestamp.is_some(),
-        finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
     }
 }
 

@@ -4,12 +4,11 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use rules::decide::Decision;
-use rules::inputs::{Claim, Tenant};
+use rules::inputs::{Claim, Meta, Tenant};
 use rules::kinds::{DeletionPolicy, Mode, Observed, Outcome};
 use rules::wants::Wants;
 
 use super::audit_lines::supervision_ended;
-use super::board::meta_of;
 use super::pass::Pass;
 use super::record::{PATIENCE, TRY_SOON, patience};
 use crate::audit::Ending;
@@ -66,7 +65,7 @@ impl Pass<'_> {
             Ok(object) => {
                 self.work.writes.reset();
                 self.work.object = object;
-                self.meta = meta_of(&self.work.object);
+                self.meta = Meta::of(&self.work.object);
                 ControlFlow::Continue(())
             }
             Err(error) => {

@@ -46,6 +46,11 @@ impl Listing {
         (self.lacking_since, self.had, self.failure) = (None, true, None);
     }
 
+    /// Whether it was ever had, whole.
+    pub fn was_had(&self) -> bool {
+        self.had
+    }
+
     /// It could not be had, or not be watched further.
     pub fn failed(&mut self, failure: WatchFailure, now: Duration) {
         self.lacking_since.get_or_insert(now);

@@ -15,7 +15,7 @@ use rules::wants::Wants;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use super::board::{Call, Desk, Work, meta_of};
+use super::board::{Call, Desk, Work};
 use super::claims::Examined;
 use super::context::Context;
 use super::tenants::TenantClient;
@@ -54,7 +54,7 @@ impl<'a> Pass<'a> {
         let call = desk.call.subscribe();
         work.take_in(&desk.newest());
         work.policies = call.borrow().policies.clone();
-        let meta = meta_of(&work.object);
+        let meta = Meta::of(&work.object);
         let namespace = work.object.namespace().unwrap_or_default();
         let (tenant, site) = ctx.registry.lookup(&namespace, &work.object.spec.tenant_ref.name);
         if let Some(site) = &site
@@ -65,6 +65,7 @@ impl<'a> Pass<'a> {
             ctx.examined(&work.object, Examined::No);
         }
         work.campaign.begin_pass();
+        work.campaign.governed(&work.policies);
         work.campaign.declared(&work.object.spec, meta.generation, meta.release.as_deref());
         // Who asks for a look has a reason to: neither backoff nor an earlier verdict is in his way.
         if desk.take_forgiveness() || work.campaign.is_asked(meta.reconcile.as_deref()) {

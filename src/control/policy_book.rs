@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use kube::core::PartialObjectMeta;
-use rules::kinds::DialingPolicy;
+use rules::kinds::{DialingPolicy, NamespaceSelector};
 use rules::policies::{Knowledge, Policies, Policy};
 
 use super::listing::{Listing, Need};
@@ -96,19 +96,21 @@ impl PolicyBook {
             Entry::Good(_, policy) => Some(policy),
             Entry::Bad(..) => None,
         });
-        // Where the labels are not known every policy may concern it.
-        let concerns = |policy: &&Arc<Policy>| {
-            labels.is_none_or(|labels| policy.spec.namespace_selector.matches(labels))
+        let unheard = !known.listings.iter().all(Listing::was_had);
+        // Where the labels are not known every policy may concern it; before they were first listed that alone closes nothing.
+        let closes_nothing_yet = |policy: &Policy| {
+            unheard && labels.is_none() && policy.spec.namespace_selector != NamespaceSelector::default()
         };
+        let concerns = |policy: &&Arc<Policy>| policy.concerns(labels) && !closes_nothing_yet(policy);
         let matching = good.filter(concerns).cloned().collect();
-        Policies { matching, knowledge: known.knowledge(now), required: self.required }
+        Policies { matching, knowledge: known.knowledge(now), required: self.required, unheard }
     }
 
     /// Whether a policy selects a namespace whose labels are known.
     pub fn selects(&self, policy: &Policy, namespace: &str) -> bool {
         let Some(known) = self.lock() else { return false };
         let labels = known.labels.get(namespace);
-        labels.is_some_and(|labels| policy.spec.namespace_selector.matches(labels))
+        labels.is_some() && policy.concerns(labels)
     }
 
     /// How many policies there are, and how many of them can't be decoded.
@@ -163,9 +165,8 @@ impl Entry {
     }
 
     fn good(object: DialingPolicy) -> Self {
-        let generation = object.metadata.generation.unwrap_or_default();
-        let policy = Policy { name: object.name_any(), generation, spec: object.spec.clone() };
-        Self::Good(Box::new(object), Arc::new(policy))
+        let policy = Arc::new(Policy::of(&object));
+        Self::Good(Box::new(object), policy)
     }
 }
 

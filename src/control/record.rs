@@ -36,7 +36,8 @@ const STALE_AGAIN: Duration = Duration::from_millis(50);
 impl Pass<'_> {
     /// Tells status and events. Gives how long until the next pass.
     pub(super) async fn record(&mut self, decision: &Decision) -> Duration {
-        if self.work.ended {
+        // What the policies come to is known in a moment: what is told before would be taken back.
+        if self.work.ended || self.work.policies.are_awaited_first() {
             return decision.wake_in;
         }
         self.is_acting();

@@ -86,13 +86,9 @@ impl Concern {
             return Policies::default();
         }
         let labels = self.labels.get(namespace);
-        // As in the loop: where the labels are not known every policy may concern it.
-        let concerns = |policy: &&Arc<Policy>| {
-            labels.is_none_or(|labels| policy.spec.namespace_selector.matches(labels))
-        };
         let knowledge = self.bad.clone().map_or(Knowledge::Full, Knowledge::Missing);
         Policies {
-            matching: self.policies.values().filter(concerns).cloned().collect(),
+            matching: self.policies.values().filter(|policy| policy.concerns(labels)).cloned().collect(),
             knowledge,
             required: self.required,
             unheard: false,

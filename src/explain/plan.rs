@@ -17,7 +17,7 @@ use rules::zones;
 use super::args::PlanArgs;
 use super::bars;
 use super::concern::Concern;
-use super::subjects::{Subject, Subjects, gather, meta_of};
+use super::subjects::{Subject, Subjects, gather};
 use super::views::{Holding, PlanReport, PlannedCampaign, Running, Transition};
 use super::when::Zone;
 
@@ -147,7 +147,7 @@ fn warnings(
         && let Some(first) = closes
     {
         let policies = before.about(&subject.namespace);
-        let as_is = rehearse(subject, &live.spec, &meta_of(live), &policies, from, until);
+        let as_is = rehearse(subject, &live.spec, &Meta::of(live), &policies, from, until);
         let anyway = as_is.first.must_close() && live.spec.mode == Mode::Enforce;
         if !anyway {
             told.push(format!("applying this closes {name} at once, which runs now: {}", first.why));
@@ -171,7 +171,7 @@ fn notes(subject: &Subject, concern: &Concern, policies: &Policies, meta: &Meta,
     if spec.suspend {
         notes.push("suspended: nothing is started, and the declared state is not applied".to_owned());
     }
-    if meta.hold.is_some() && subject.is_new && meta_of(&subject.object).hold.is_none() {
+    if meta.hold.is_some() && subject.is_new && Meta::of(&subject.object).hold.is_none() {
         notes
             .push("the hold annotation of the live object is not in the file: applying leaves it".to_owned());
     }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use kube::ResourceExt;
 use rules::inputs::Meta;
-use rules::kinds::{CampaignStatus, DialerCampaignState, FINALIZER, HOLD, Observed, RECONCILE, RELEASE};
+use rules::kinds::{CampaignStatus, DialerCampaignState, Observed};
 
 use super::args::PlanArgs;
 use super::cluster::Cluster;
@@ -165,9 +165,9 @@ async fn declared(
 impl Subject {
     /// What will matter of its metadata: applying adds annotations and takes none away that others have set.
     pub fn meta(&self) -> Meta {
-        let own = meta_of(&self.object);
+        let own = Meta::of(&self.object);
         let Some(live) = self.live.as_ref().filter(|_| self.is_new) else { return own };
-        let there = meta_of(live);
+        let there = Meta::of(live);
         Meta {
             generation: there.generation + i64::from(live.spec != self.object.spec),
             hold: own.hold.or(there.hold),
@@ -189,18 +189,5 @@ impl Subject {
             None | Some(Observed::Unknown) => (status, Observed::Paused, "assumed: nothing is known of it"),
             Some(observed) => (status, observed, by),
         }
-    }
-}
-
-/// What matters of an object's metadata, as the loop takes it.
-pub fn meta_of(object: &DialerCampaignState) -> Meta {
-    let annotation = |name: &str| object.annotations().get(name).cloned();
-    Meta {
-        generation: object.metadata.generation.unwrap_or_default(),
-        hold: annotation(HOLD),
-        release: annotation(RELEASE),
-        reconcile: annotation(RECONCILE),
-        deleting: object.metadata.deletion_timestamp.is_some(),
-        finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
     }
 }

@@ -18,7 +18,6 @@ use super::args::WhyArgs;
 use super::cluster::Cluster;
 use super::concern::Concern;
 use super::plan::{TIMEOUT, zone_of};
-use super::subjects::meta_of;
 use super::views::{GateView, Holding, Said, SaidCondition, Source, Transition, WhyReport};
 use super::when::Zone;
 
@@ -43,7 +42,7 @@ pub async fn report(args: &WhyArgs) -> Result<WhyReport> {
         namespace,
         name: &args.name,
         status: object.status.clone().unwrap_or_default(),
-        meta: meta_of(&object),
+        meta: Meta::of(&object),
         policies: concern.about(namespace),
         tenant: tenant.as_ref(),
         object: &object,

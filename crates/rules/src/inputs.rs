@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kube::ResourceExt;
 
 use crate::calendar::{Calendar, Cap, NoCalendar, WindowView};
 use crate::campaign::Campaign;
-use crate::kinds::{ComplianceWindow, DialerCampaignStateSpec};
+use crate::kinds::{
+    ComplianceWindow, DialerCampaignState, DialerCampaignStateSpec, FINALIZER, HOLD, RECONCILE, RELEASE,
+};
 use crate::policies::Policies;
 use crate::trouble::Now;
 
@@ -55,6 +58,21 @@ pub struct Meta {
     pub deleting: bool,
     /// Whether our finalizer stands.
     pub finalizer: bool,
+}
+
+impl Meta {
+    /// What matters of this object's metadata.
+    pub fn of(object: &DialerCampaignState) -> Self {
+        let annotation = |name: &str| object.annotations().get(name).cloned();
+        Self {
+            generation: object.metadata.generation.unwrap_or_default(),
+            hold: annotation(HOLD),
+            release: annotation(RELEASE),
+            reconcile: annotation(RECONCILE),
+            deleting: object.metadata.deletion_timestamp.is_some(),
+            finalizer: object.finalizers().iter().any(|name| name == FINALIZER),
+        }
+    }
 }
 
 /// What the operator knows besides the campaign.

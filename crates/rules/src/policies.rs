@@ -1,10 +1,12 @@
 //! The policies that concern a campaign, and how well they are known.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use kube::ResourceExt;
 
-use crate::kinds::{DialingPolicySpec, PolicyRef};
+use crate::kinds::{DialingPolicy, DialingPolicySpec, PolicyRef};
 
 /// How many policies a status or a record names at most.
 pub const NAMED_AT_MOST: usize = 128;
@@ -61,6 +63,17 @@ pub struct ActiveFreeze<'a> {
 }
 
 impl Policy {
+    /// The policy that this object holds.
+    pub fn of(object: &DialingPolicy) -> Self {
+        let generation = object.metadata.generation.unwrap_or_default();
+        Self { name: object.name_any(), generation, spec: object.spec.clone() }
+    }
+
+    /// Whether it concerns a namespace with these labels; where they are not known every policy may.
+    pub fn concerns(&self, labels: Option<&BTreeMap<String, String>>) -> bool {
+        labels.is_none_or(|labels| self.spec.namespace_selector.matches(labels))
+    }
+
     /// How it is named in status and records.
     pub fn reference(&self) -> PolicyRef {
         PolicyRef { name: self.name.clone(), generation: self.generation }

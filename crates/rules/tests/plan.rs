@@ -98,6 +98,19 @@ fn each_edge_is_told_with_the_rule_that_makes_it_and_no_other() {
 }
 
 #[test]
+fn what_opens_last_is_told_behind_a_start_though_another_rule_had_closed() {
+    let mut sim = Sim::new("2026-11-23T18:00:00Z", D::Running, O::Running);
+    sim.policies =
+        by([policy("late", json!({"hours": [{"days": Day::WEEK, "from": "10:00", "to": "21:00"}]}))]);
+    let day = |when: &str, to, by: &str| (when.to_owned(), to, by.to_owned());
+    let expected = [
+        day("2026-11-23T19:59:30Z", Effective::Held, ""),
+        day("2026-11-24T10:00:00Z", Effective::Running, "late"),
+    ];
+    assert_eq!(rows(&foretold(&sim, 24)), expected);
+}
+
+#[test]
 fn the_hour_that_comes_twice_is_foretold_twice() {
     let mut sim = Sim::new("2026-11-01T04:00:00Z", D::Running, O::Paused);
     sim.spec.compliance_window = Some(window(&["America/New_York"], &Day::WEEK, "01:15", "01:45", 0));
@@ -292,7 +305,7 @@ proptest! {
     fn what_is_foretold_is_what_the_loop_then_does(
         spec in declaration(), policies in policies(), observed in observed(), begin in 0..12_u64, split in 0..24_u64,
     ) {
-        // Across the night in which New York and Lord Howe's neighbours change their clocks.
+        // Across the night in which New York changes its clocks.
         let mut sim = Sim::new("2026-10-31T22:00:00Z", spec.state, observed);
         sim.world = World::new(observed);
         (sim.spec, sim.policies) = (spec, policies);

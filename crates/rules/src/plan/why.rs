@@ -50,18 +50,22 @@ pub(super) fn opened(decision: &Decision, before: Option<&Rest>) -> Why {
         Some((obstacle, &before.window))
     });
     match (gone, decision.wants) {
-        (Some((obstacle, window)), _) => (has_ended(obstacle, window), obstacle.policy.clone()),
+        (Some((obstacle, window)), _) => has_ended(obstacle, window),
         (None, Wants::Running(Cause::PauseOver)) => ("the timed pause is over".to_owned(), None),
         (None, Wants::Running(Cause::Revert)) => ("somebody else's pause is undone".to_owned(), None),
         (None, _) => ("declared Running, and every gate is open".to_owned(), None),
     }
 }
 
-fn has_ended(obstacle: &Obstacle, window: &Window) -> String {
-    match (obstacle.reason, &obstacle.policy, window) {
-        (Reason::OutsideWindow, _, Window::Known(view)) => view.rule.text.clone(),
+fn has_ended(obstacle: &Obstacle, window: &Window) -> Why {
+    let text = match (obstacle.reason, &obstacle.policy, window) {
+        // What opens last need not be what had closed.
+        (Reason::OutsideWindow, _, Window::Known(view)) => {
+            return (view.rule.text.clone(), view.rule.policy.clone());
+        }
         (Reason::ScheduledResume, ..) => "resumeAt has come".to_owned(),
         (Reason::Frozen, Some(policy), _) => format!("the freeze of policy {} ends", policy.name),
         _ => format!("no longer: {}", obstacle.detail),
-    }
+    };
+    (text, obstacle.policy.clone())
 }
