@@ -74,6 +74,7 @@ fn take_in(
                 let before = ctx.board.len();
                 let left = ctx.board.note(object, clock::now(), &ctx.policies);
                 if left.is_some() || ctx.board.len() != before {
+                    ctx.policies_changed.notify_one();
                     let namespace = object.namespace().unwrap_or_default();
                     let _ = tenants.send(ObjectRef::new(&object.spec.tenant_ref.name).within(&namespace));
                 }
@@ -91,6 +92,7 @@ fn take_in(
             if let Some(desk) = ctx.board.clear(&namespace, &reference.name) {
                 let tenant = desk.tenant.clone();
                 tokio::spawn(audit_lines::ended(ctx.clone(), desk));
+                ctx.policies_changed.notify_one();
                 let _ = tenants.send(ObjectRef::new(&tenant).within(&namespace));
             }
             ctx.wake_all(&ctx.claims.leave(&namespace, &reference.name));

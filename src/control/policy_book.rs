@@ -63,7 +63,7 @@ impl PolicyBook {
                 };
                 let name = meta.name.clone().unwrap_or_default();
                 let entry = match object.0 {
-                    Ok(policy) => Entry::good(policy),
+                    Ok(policy) => Entry::good(policy, known.policies.get(&name)),
                     Err(invalid) => Entry::Bad(Box::new(invalid.metadata), short(&invalid.error)),
                 };
                 known.policies.insert(name, entry);
@@ -164,8 +164,13 @@ impl Entry {
         }
     }
 
-    fn good(object: DialingPolicy) -> Self {
-        let policy = Arc::new(Policy::of(&object));
+    /// What did not change stays the same, so that it is soon compared.
+    fn good(object: DialingPolicy, before: Option<&Self>) -> Self {
+        let policy = Policy::of(&object);
+        let policy = match before {
+            Some(Self::Good(_, same)) if **same == policy => same.clone(),
+            _ => Arc::new(policy),
+        };
         Self::Good(Box::new(object), policy)
     }
 }

@@ -74,7 +74,8 @@ async fn tell_all(ctx: &Context, told_bad: &mut HashSet<Version>) -> Option<Time
 }
 
 fn status(ctx: &Context, object: &DialingPolicy, policy: &Arc<Policy>) -> PolicyStatus {
-    let standing = standing(policy, clock::now().wall);
+    // A search of 400 days can take its time: the other tasks of this thread go elsewhere meanwhile.
+    let standing = tokio::task::block_in_place(|| standing(policy, clock::now().wall));
     let campaigns = ctx.board.count(|namespace| ctx.policies.selects(policy, namespace));
     let generation = object.metadata.generation.unwrap_or_default();
     let ready = match &standing.trouble {

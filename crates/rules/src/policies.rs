@@ -12,7 +12,7 @@ use crate::kinds::{DialingPolicy, DialingPolicySpec, PolicyRef};
 pub const NAMED_AT_MOST: usize = 128;
 
 /// One policy.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Its name.
     pub name: String,
@@ -23,7 +23,7 @@ pub struct Policy {
 }
 
 /// What is known of the policies that concern a campaign.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policies {
     /// Those that select its namespace, by name.
     pub matching: Vec<Arc<Policy>>,

@@ -11,7 +11,7 @@ use super::campaign::Hours;
 use super::scalars::{Instant, LocalDate, Zone};
 
 /// When dialing is allowed, and whether it is frozen, for all campaigns of the selected namespaces.
-#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[kube(
     group = "dialer.cxone-operator.io",
     version = "v1alpha1",
