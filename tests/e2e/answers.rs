@@ -8,7 +8,8 @@ use rules::kinds::{Outcome, RECONCILE};
 use serde_json::json;
 use simulator::{Effect, Fault, FaultRoute, LogEntry, Route, Scope, State};
 
-use crate::stage::{ORG, Stage, closed_now, in_seconds, says};
+use crate::hours::{closed_now, in_seconds};
+use crate::stage::{ORG, Stage, says};
 
 fn with_retry_after(status: u16, value: Option<&str>) -> Effect {
     Effect::Answer { status, retry_after: value.map(str::to_owned), body: None, headers: BTreeMap::new() }

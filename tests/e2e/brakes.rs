@@ -8,7 +8,8 @@ use rules::kinds::{CampaignStatus, DialerCampaignState, HOLD, Observed};
 use serde_json::{Value, json};
 use simulator::{Campaign, LogEntry, Route, State};
 
-use crate::stage::{ORG, Stage, closed_now};
+use crate::hours::closed_now;
+use crate::stage::{ORG, Stage};
 
 /// The design's word for "at once": an action starts within a second of its cause.
 const AT_ONCE: Duration = Duration::from_secs(1);

@@ -6,7 +6,8 @@ use rules::kinds::Outcome as Ending;
 use serde_json::{Value, json};
 use simulator::{Actor, Effect, Fault, FaultRoute, LogEntry, Loss, Outcome, Route, State};
 
-use crate::stage::{ORG, Stage, around_the_clock, closed_now, id_of, ms_after};
+use crate::hours::{around_the_clock, closed_now};
+use crate::stage::{ORG, Stage, id_of, ms_after};
 use crate::windows::closing_in;
 
 /// A stage whose requests time out after two seconds, with a campaign in that state. The operator is not running yet.

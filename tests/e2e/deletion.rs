@@ -9,7 +9,8 @@ use rules::kinds::{DialerCampaignState, FINALIZER, HOLD};
 use serde_json::{Value, json};
 use simulator::{Campaign, Effect, Fault, FaultRoute, State};
 
-use crate::stage::{ORG, PATIENCE, Stage, closed_now};
+use crate::hours::closed_now;
+use crate::stage::{ORG, PATIENCE, Stage};
 
 /// A person who deletes does not notice less than that.
 const INSTANT: Duration = Duration::from_secs(2);

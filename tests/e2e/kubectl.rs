@@ -9,7 +9,8 @@ use kube::ResourceExt;
 use serde_json::json;
 use simulator::State;
 
-use crate::stage::{ORG, Stage, around_the_clock};
+use crate::hours::around_the_clock;
+use crate::stage::{ORG, Stage};
 
 /// The one that people have; a machine without one builds it.
 static KUBECTL: LazyLock<PathBuf> = LazyLock::new(|| {

@@ -1,24 +1,34 @@
 //! End to end: the real binary, a real API server, and the simulator's request log. Each test is named by what holds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod hours;
+mod law;
 mod operator;
+mod proxy;
 mod stage;
 
 mod answers;
 mod brakes;
 mod claims;
 mod crash;
+mod dates;
 mod deletion;
+mod explain;
+mod flags;
+mod freeze;
 mod kubectl;
 mod many;
 mod others;
 mod outage;
+mod policies;
+mod policy_status;
 mod record;
 mod rights;
 mod stalled;
 mod tenants;
 mod timers;
 mod transitions;
+mod unlisted;
 mod unreadable;
 mod volume;
 mod windows;

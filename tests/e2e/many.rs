@@ -3,7 +3,8 @@
 use serde_json::json;
 use simulator::{Effect, Fault, FaultRoute, Route, State};
 
-use crate::stage::{ORG, Stage, closed_now, ms_after};
+use crate::hours::closed_now;
+use crate::stage::{ORG, Stage, ms_after};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_with_many_paused_campaigns_and_slow_reads_writes_nothing_to_cxone() {

@@ -5,7 +5,8 @@ use rules::kinds::{CampaignStatus, Effective, Observed, RELEASE};
 use serde_json::{Value, json};
 use simulator::{Actor, Campaign, Effect, Fault, FaultRoute, State};
 
-use crate::stage::{ORG, Stage, closed_now};
+use crate::hours::closed_now;
+use crate::stage::{ORG, PATIENCE, Stage};
 
 /// The shortest interval: what a test must wait for comes sooner.
 fn quick() -> Value {
@@ -257,6 +258,9 @@ async fn revert_starts_it_again_until_the_fourth_pause_is_contested_and_a_releas
     stage.look("c-1").await;
     let object = stage.until_ready("c-1", "True", "Contested").await;
     assert!(held_by(object.status.as_ref().unwrap(), "Contested"));
+    // The event follows the status: not before it is told is the operator ended.
+    let told = async { while !has(&stage.events("c-1").await, "Warning", "Contested") {} };
+    tokio::time::timeout(PATIENCE, told).await.expect("the event");
     stage.operator.kill();
     stage.start_operator(&[]);
     stage.look("c-1").await;

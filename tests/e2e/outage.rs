@@ -7,14 +7,31 @@ use jiff::SignedDuration;
 use serde_json::json;
 use simulator::{Effect, Fault, FaultRoute, LogEntry, Route, State};
 
+use crate::hours::{closes_at, in_seconds, without_zones};
+use crate::policies::{only_in, running};
 use crate::stage::{ORG, PATIENCE, Stage, id_of, ms_after};
 use crate::windows::closing_in;
 
 /// Stops the API server of this stage until it is told to go on.
-fn freeze(stage: &Stage) -> &Cluster {
+async fn freeze(stage: &Stage) -> &Cluster {
+    // Not while it is about to answer what it has just shown to others: that would be another test.
+    let mut before = stage.operator.metrics().await;
+    loop {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let now = stage.operator.metrics().await;
+        if writes(&now) == writes(&before) {
+            break;
+        }
+        before = now;
+    }
     let cluster = stage.own_cluster.as_ref().expect("an API server of its own");
     cluster.freeze_apiserver().unwrap();
     cluster
+}
+
+/// The count of status writes that were answered.
+fn writes(metrics: &str) -> Option<&str> {
+    metrics.lines().find(|line| line.starts_with("dialer_status_writes_total"))
 }
 
 /// Waits until the operator has logged this.
@@ -37,7 +54,7 @@ fn longest_gap(puts: &[LogEntry]) -> i64 {
 async fn a_frozen_api_server_does_not_hold_up_a_close_and_hears_of_it_once_afterwards() {
     let stage = Stage::with_own_cluster().await;
     let edge = closing_in(&stage, &["c-1"], 8).await;
-    let cluster = freeze(&stage);
+    let cluster = freeze(&stage).await;
     let put = stage.until_puts("c-1", 1).await.remove(0);
     eprintln!("FIGURE close after edge, API server frozen: {} ms", ms_after(edge, &put));
     assert!((0..=1000).contains(&ms_after(edge, &put)), "{}", stage.operator.log());
@@ -53,6 +70,27 @@ async fn a_frozen_api_server_does_not_hold_up_a_close_and_hears_of_it_once_after
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_edge_of_a_policy_closes_while_the_api_server_is_frozen_and_what_is_within_its_hours_runs_on() {
+    let stage = Stage::with_own_cluster().await;
+    let edge = in_seconds(25);
+    // Read in each campaign's zones: an hour to the west it closes an hour later.
+    stage.apply_policy("hours", without_zones(closes_at(edge))).await;
+    running(&stage, &["closes"], &only_in("UTC")).await;
+    running(&stage, &["runs"], &only_in("Etc/GMT+1")).await;
+    assert!(jiff::Timestamp::now() < edge, "the machine is too slow for an edge 25 s away");
+    let cluster = freeze(&stage).await;
+    let put = stage.until_puts("closes", 1).await.remove(0);
+    eprintln!("FIGURE close after the edge of a policy, API server frozen: {} ms", ms_after(edge, &put));
+    assert!((0..=1000).contains(&ms_after(edge, &put)), "{}", stage.operator.log());
+    cluster.thaw_apiserver().unwrap();
+    let status = stage.until_ready("closes", "True", "OutsideWindow").await.status.unwrap();
+    assert_eq!(status.last_transition.unwrap().decided_by, Some(stage.policy_ref("hours", 1)));
+    stage.assert_one_outcome("closes", &id_of(&put), "Applied").await;
+    stage.look("runs").await;
+    assert_eq!((stage.put_words("closes").len(), stage.put_words("runs").len()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_reads_fail_and_the_api_server_is_frozen_closes_are_repeated_at_most_ten_seconds_apart() {
     let stage = Stage::with_own_cluster().await;
     // Declared paused and settled: without a finalizer, which a campaign that runs would need.
@@ -60,7 +98,7 @@ async fn while_reads_fail_and_the_api_server_is_frozen_closes_are_repeated_at_mo
     stage.declare("started", "Paused", json!({"checkIntervalSeconds": 10})).await;
     stage.until_ready("started", "True", "Paused").await;
     let edge = closing_in(&stage, &["unread"], 8).await;
-    let cluster = freeze(&stage);
+    let cluster = freeze(&stage).await;
     stage.sim.fault(Fault::status(FaultRoute::StateGet, 500).campaign("unread"));
     stage.sim.fault(Fault::new(FaultRoute::StatePut, Effect::Lie));
     stage.sim.campaign(ORG, "started").set(State::Running);
@@ -99,7 +137,7 @@ async fn a_start_waits_for_the_api_server_without_asking_cxone_again_and_again()
     stage.declare("c-1", "Paused", json!({"pauseDurationSeconds": 4})).await;
     let status = stage.until("c-1", "a pause under way", |s| s.pause.is_some()).await.status.unwrap();
     let until = status.pause.unwrap().until.0;
-    let cluster = freeze(&stage);
+    let cluster = freeze(&stage).await;
     let reads = |log: &[LogEntry], seq: u64| {
         log.iter().filter(|e| e.seq > seq && e.is_request(Route::StateGet)).count()
     };
@@ -123,7 +161,7 @@ async fn a_token_that_ends_while_the_api_server_is_frozen_is_renewed_with_the_la
     let edge = closing_in(&stage, &["c-1"], 14).await;
     stage.sim.revoke_tokens();
     stage.look("c-1").await;
-    let cluster = freeze(&stage);
+    let cluster = freeze(&stage).await;
     let seq = stage.sim.last_seq();
     // The token of six seconds is over before the edge.
     let put = stage.until_puts("c-1", 1).await.remove(0);
@@ -140,7 +178,7 @@ async fn a_token_that_ends_while_the_api_server_is_frozen_is_renewed_with_the_la
 async fn a_token_refused_at_the_edge_while_the_api_server_is_frozen_does_not_stop_the_close() {
     let stage = Stage::with_own_cluster().await;
     let edge = closing_in(&stage, &["c-1"], 9).await;
-    let cluster = freeze(&stage);
+    let cluster = freeze(&stage).await;
     let before = edge - SignedDuration::from_secs(5);
     stage
         .until_log("the look before the edge", |log| {

@@ -10,7 +10,8 @@ use rules::kinds::{DialerCampaignState, HOLD};
 use serde_json::{Value, json};
 use simulator::{Effect, Fault, FaultRoute, Route, State};
 
-use crate::stage::{ORG, PATIENCE, Stage, around_the_clock, closed_now, hand};
+use crate::hours::{around_the_clock, closed_now};
+use crate::stage::{ORG, PATIENCE, Stage, hand};
 
 async fn hold(stage: &Stage) {
     stage.annotate("c-1", HOLD, Some("for a moment")).await;

@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use simulator::{Route, State};
 
-use crate::stage::{ORG, Stage, id_of, in_seconds, ms_after};
+use crate::hours::in_seconds;
+use crate::stage::{ORG, Stage, id_of, ms_after};
 
 /// A campaign that runs, and then is paused for that long: gives when the pause ends.
 async fn paused_for(stage: &Stage, seconds: i64, spec: serde_json::Value) -> Timestamp {

@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use simulator::{Effect, Fault, FaultRoute, Route, State};
 
-use crate::stage::{ORG, Stage, closes_at, in_seconds, says};
+use crate::hours::{closes_at, in_seconds};
+use crate::stage::{ORG, Stage, says};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_declared_pause_is_one_put_with_the_exact_body() {

@@ -5,9 +5,8 @@ use rules::kinds::{CampaignStatus, Cause};
 use serde_json::json;
 use simulator::{Effect, Fault, FaultRoute, Route, State};
 
-use crate::stage::{
-    ORG, Stage, around_the_clock, closed_now, closes_at, id_of, in_seconds, ms_after, opens_in,
-};
+use crate::hours::{around_the_clock, closed_now, closes_at, in_seconds, opens_in};
+use crate::stage::{ORG, Stage, id_of, ms_after};
 
 /// From an edge to the PUT that it demands.
 const AT_ONCE: std::ops::RangeInclusive<i64> = 0..=1000;

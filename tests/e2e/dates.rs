@@ -1,0 +1,119 @@
+//! Dates of policies: from when, until when, and the days on which nobody is called.
+//!
+//! A test can't wait for a midnight: in no zone there is one but at a full quarter of an hour, and the binary has one clock,
+//! the system's. That a date takes effect at its very instant is shown by pure tests of the calendar; here, that the operator
+//! foretells that instant, to the second, and that what it foretells of hours it does is shown in `policies.rs`.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use rules::kinds::{Effective, WindowStatus};
+use serde_json::{Value, json};
+use simulator::State;
+
+use crate::hours::{DAYS, midnight, zone_where_it_is};
+use crate::policies::{held, running};
+use crate::stage::{ORG, Stage};
+
+/// A zone where it is about noon, and the date there.
+fn noon() -> (Value, TimeZone, Date) {
+    let (name, zone) = zone_where_it_is(12);
+    let hours = json!([{"days": DAYS, "from": "00:00", "to": "24:00"}]);
+    let window = json!({"timeZones": [name], "hours": hours, "closeLeadSeconds": 0});
+    let today = Timestamp::now().to_zoned(zone.clone()).date();
+    (json!({"complianceWindow": window}), zone, today)
+}
+
+/// Hours of the morning: at noon they are over.
+fn morning() -> Value {
+    json!([{"days": DAYS, "from": "08:00", "to": "11:00"}])
+}
+
+async fn window(stage: &Stage) -> WindowStatus {
+    let status = stage.until("c-1", "the policy", |s| s.policies.len() == 1).await.status.unwrap();
+    status.window.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_from_tomorrow_on_closes_nothing_today_and_its_first_instant_is_foretold() {
+    let (spec, zone, today) = noon();
+    let stage = Stage::new().await;
+    running(&stage, &["c-1"], &spec).await;
+    let tomorrow = today.tomorrow().unwrap();
+    stage.apply_policy("new-law", json!({"hours": morning(), "effectiveFrom": tomorrow.to_string()})).await;
+    let shown = window(&stage).await;
+    assert!(shown.open);
+    assert_eq!(shown.next_close.unwrap().0, midnight(tomorrow, &zone));
+    assert_eq!(shown.policy, Some(stage.policy_ref("new-law", 1)));
+    let status = stage.look("c-1").await.status.unwrap();
+    let next = status.next_transition.unwrap();
+    assert_eq!((next.at.0, next.to), (midnight(tomorrow, &zone), Effective::Held));
+    stage.until_ready("c-1", "True", "Running").await;
+    assert!(stage.put_words("c-1").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_until_yesterday_says_nothing_and_one_from_today_or_until_today_does() {
+    let (spec, _, today) = noon();
+    let stage = Stage::new().await;
+    running(&stage, &["c-1"], &spec).await;
+    let yesterday = today.yesterday().unwrap();
+    let law = |from: Option<Date>, until: Option<Date>| {
+        let mut law = json!({"hours": morning()});
+        for (key, date) in [("effectiveFrom", from), ("effectiveUntil", until)] {
+            if let Some(date) = date {
+                law[key] = json!(date.to_string());
+            }
+        }
+        law
+    };
+    stage.apply_policy("old-law", law(None, Some(yesterday))).await;
+    let shown = window(&stage).await;
+    assert!(shown.open && shown.policy.is_none(), "{shown:?}");
+    stage.look("c-1").await;
+    assert!(stage.put_words("c-1").is_empty());
+
+    stage.apply_policy("old-law", law(Some(today), None)).await;
+    let status = stage.until_ready("c-1", "True", "OutsideWindow").await.status.unwrap();
+    assert_eq!(status.last_transition.unwrap().decided_by, Some(stage.policy_ref("old-law", 2)));
+    stage.apply_policy("old-law", law(Some(today.yesterday().unwrap()), Some(yesterday))).await;
+    stage.until_ready("c-1", "True", "Running").await;
+    stage.apply_policy("old-law", law(Some(yesterday), Some(today))).await;
+    stage.until_ready("c-1", "True", "OutsideWindow").await;
+    assert_eq!(stage.put_words("c-1"), ["paused", "running", "paused"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_date_shuts_the_day_says_why_and_foretells_its_first_and_last_instant() {
+    let (spec, zone, today) = noon();
+    let stage = Stage::new().await;
+    running(&stage, &["c-1"], &spec).await;
+    let tomorrow = today.tomorrow().unwrap();
+    let closed = |date: Date| json!({"closedDates": [{"date": date.to_string(), "reason": "Founders' Day"}]});
+    stage.apply_policy("holidays", closed(tomorrow)).await;
+    let shown = window(&stage).await;
+    assert!(shown.open && shown.rule.contains("Founders' Day"), "{shown:?}");
+    assert_eq!(shown.next_close.unwrap().0, midnight(tomorrow, &zone));
+    assert_eq!(shown.next_open.unwrap().0, midnight(tomorrow.tomorrow().unwrap(), &zone));
+
+    stage.apply_policy("holidays", closed(today)).await;
+    let status = stage.until_ready("c-1", "True", "OutsideWindow").await.status.unwrap();
+    let (_, message) = held(&status);
+    assert!(message.contains(&format!("closed on {today} (Founders' Day)")), "{message}");
+    assert_eq!(status.window.unwrap().next_open.unwrap().0, midnight(tomorrow, &zone));
+    assert_eq!(status.last_transition.unwrap().decided_by, Some(stage.policy_ref("holidays", 2)));
+    assert_eq!(stage.put_words("c-1"), ["paused"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_effective_dates_of_a_policy_do_not_matter_to_its_freeze() {
+    let (spec, _, today) = noon();
+    let stage = Stage::new().await;
+    stage.sim.campaign(ORG, "c-1").set(State::Running);
+    let freeze = json!({"reason": "now", "pauseRunning": true});
+    let from = today.tomorrow().unwrap().to_string();
+    stage.apply_policy("brake", json!({"hours": morning(), "effectiveFrom": from, "freeze": freeze})).await;
+    stage.declare("c-1", "Running", spec).await;
+    stage.until_ready("c-1", "True", "Frozen").await;
+    assert_eq!(stage.put_words("c-1"), ["paused"]);
+}
