@@ -55,7 +55,8 @@ pub struct RunArgs {
     /// How logs look.
     #[arg(long, env = "DIALER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// What is logged: error, warn, info, debug or trace, or a filter such as `info,dialer_operator=debug`.
+    /// What is logged: error, warn, info, debug or trace, or a filter such as `info,dialer_operator=debug`. kube's client is
+    /// silent unless it is named (`info,kube_client=warn`).
     #[arg(long, env = "DIALER_LOG_LEVEL", value_name = "FILTER", default_value = "info")]
     pub log_level: String,
     /// A host besides *.my.cxone.com that tenants may name: HOST[:PORT] by https, http://HOST[:PORT] by plain http.

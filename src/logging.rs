@@ -23,12 +23,14 @@ impl Log {
     /// # Errors
     /// Where the level is none.
     pub fn start(args: &RunArgs) -> Result<Self> {
-        let filter = EnvFilter::try_new(&args.log_level).with_context(|| {
-            format!(
-                "--log-level {:?} is not a filter such as `info` or `dialer_operator=debug`",
-                args.log_level
-            )
-        })?;
+        // kube's client logs what it then gives as an error, answers of the server verbatim; what is told twice is told here once.
+        let filter =
+            EnvFilter::try_new(format!("kube_client=off,{}", args.log_level)).with_context(|| {
+                format!(
+                    "--log-level {:?} is not a filter such as `info` or `dialer_operator=debug`",
+                    args.log_level
+                )
+            })?;
         let (writer, worker) = NonBlockingBuilder::default()
             .buffered_lines_limit(MAX_WAITING)
             .thread_name("log")
