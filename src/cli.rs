@@ -64,7 +64,7 @@ pub struct RunArgs {
     #[arg(long, env = "DIALER_ALLOW_ENDPOINT", value_name = "HOST[:PORT]", value_delimiter = ',')]
     pub allow_endpoint: Vec<OrEmpty<AllowEntry>>,
     /// Live without DialingPolicies: neither they nor namespaces are watched, and the campaigns' own hours suffice.
-    #[arg(long, env = "DIALER_NO_POLICIES", value_parser = FalseyValueParser::new(), conflicts_with = "require_policy")]
+    #[arg(long, env = "DIALER_NO_POLICIES", value_parser = FalseyValueParser::new())]
     pub no_policies: bool,
     /// Hours must come from a DialingPolicy: a campaign's own never suffice.
     #[arg(long, env = "DIALER_REQUIRE_POLICY", value_parser = FalseyValueParser::new())]

@@ -31,6 +31,7 @@ pub struct Metrics {
     violations: Family<Violator, Gauge<i64, AtomicI64>>,
     pub campaigns: Gauge<i64, AtomicI64>,
     pub policies: Gauge<i64, AtomicI64>,
+    pub policies_current: Gauge<i64, AtomicI64>,
     pub unreadable_policies: Gauge<i64, AtomicI64>,
     pub kubernetes_write_failures: Counter,
     pub status_writes: Counter,
@@ -49,6 +50,11 @@ impl Metrics {
         );
         registry.register("campaigns", "Declarations that are watched", metrics.campaigns.clone());
         registry.register("policies", "DialingPolicies that are watched", metrics.policies.clone());
+        registry.register(
+            "policies_current",
+            "0 while policies or namespaces are not listed or not watched: nothing starts, and what runs is paused in the end",
+            metrics.policies_current.clone(),
+        );
         registry.register(
             "unreadable_policies",
             "DialingPolicies that can't be decoded: nothing may run that they may concern",

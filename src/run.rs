@@ -53,7 +53,12 @@ pub fn run(args: RunArgs) -> Result<()> {
 }
 
 async fn operate(args: RunArgs, echo: NonBlocking) -> Result<()> {
-    let client = connect().await?;
+    anyhow::ensure!(
+        !(args.no_policies && args.require_policy),
+        "--no-policies and --require-policy exclude each other: hours can't come from policies that are not read"
+    );
+    let config = cluster().await?;
+    let (client, watching) = (connect(config.clone())?, connect(kubernetes::for_watching(&config))?);
     let readiness = Arc::new(Readiness::default());
     let (metrics, registry) = Metrics::new();
     let listener = admin::bind(args.admin_addr).await?;
@@ -61,15 +66,15 @@ async fn operate(args: RunArgs, echo: NonBlocking) -> Result<()> {
         format!("--audit-log {} can't be written", args.audit_log().unwrap_or_default().display())
     })?;
     let namespace = args.watch_namespace();
-    let (declarations, campaign_changes) = kubernetes::declarations(client.clone(), namespace);
-    let (tenants, tenant_changes) = kubernetes::tenants(client.clone(), namespace);
+    let (declarations, campaign_changes) = kubernetes::declarations(watching.clone(), namespace);
+    let (tenants, tenant_changes) = kubernetes::tenants(watching.clone(), namespace);
     let (policy_changes, namespace_changes) = if args.no_policies {
         readiness.listed(List::Policies);
         readiness.listed(List::Namespaces);
         (stream::pending().left_stream(), stream::pending().left_stream())
     } else {
-        let policies = kubernetes::policies(client.clone()).right_stream();
-        (policies, kubernetes::namespaces(client.clone(), namespace).right_stream())
+        let policies = kubernetes::policies(watching.clone()).right_stream();
+        (policies, kubernetes::namespaces(watching, namespace).right_stream())
     };
     let (wake, asked) = mpsc::unbounded_channel();
     let (wake_tenant, tenants_asked) = mpsc::unbounded_channel();
@@ -124,13 +129,17 @@ async fn operate(args: RunArgs, echo: NonBlocking) -> Result<()> {
     Ok(())
 }
 
-async fn connect() -> Result<kube::Client> {
+async fn cluster() -> Result<Config> {
     // The causes are left out: a kubeconfig that can't be parsed is quoted in them, its token included.
     let mut config = Config::infer().await.map_err(|_| {
         anyhow!("no cluster: neither a kubeconfig (KUBECONFIG, ~/.kube/config) that can be read nor a pod's service account")
     })?;
     // The queue retries; a hidden retry of minutes inside a call would hold a pass.
     config.default_retry = false;
+    Ok(config)
+}
+
+fn connect(config: Config) -> Result<kube::Client> {
     kube::Client::try_from(config).context("the cluster's address or credentials can't be used")
 }
 

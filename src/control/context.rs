@@ -8,7 +8,7 @@ use rules::inputs::Claim;
 use rules::kinds::DialerCampaignState;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, watch};
-use tracing::info;
+use tracing::debug;
 
 use super::board::Board;
 use super::claims::{Claimant, Claims, Examined};
@@ -72,8 +72,9 @@ impl Context {
             self.wake(namespace, name);
         }
         if !concerned.is_empty() {
-            info!(campaigns = concerned.len(), "what the policies come to has changed");
+            debug!(campaigns = concerned.len(), "what the policies come to has changed");
         }
+        self.metrics.policies_current.set(i64::from(self.policies.is_current(clock::now().mono)));
         let (all, bad) = self.policies.count();
         self.metrics.policies.set(i64::try_from(all).unwrap_or(i64::MAX));
         self.metrics.unreadable_policies.set(i64::try_from(bad).unwrap_or(i64::MAX));

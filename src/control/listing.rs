@@ -31,6 +31,8 @@ pub struct Listing {
     need: Need,
     /// Since when (monotonic) it is waited for or fails; none: it is had and current.
     lacking_since: Option<Duration>,
+    /// Since when (monotonic) the API server has refused it, and done nothing else.
+    refused_since: Option<Duration>,
     had: bool,
     failure: Option<WatchFailure>,
 }
@@ -38,12 +40,13 @@ pub struct Listing {
 impl Listing {
     /// A list that is awaited from now (monotonic) on.
     pub fn new(need: Need, now: Duration) -> Self {
-        Self { need, lacking_since: Some(now), had: false, failure: None }
+        Self { need, lacking_since: Some(now), refused_since: None, had: false, failure: None }
     }
 
     /// It was had, whole.
     pub fn had(&mut self) {
-        (self.lacking_since, self.had, self.failure) = (None, true, None);
+        (self.lacking_since, self.refused_since, self.failure) = (None, None, None);
+        self.had = true;
     }
 
     /// Whether it was ever had, whole.
@@ -54,6 +57,7 @@ impl Listing {
     /// It could not be had, or not be watched further.
     pub fn failed(&mut self, failure: WatchFailure, now: Duration) {
         self.lacking_since.get_or_insert(now);
+        self.refused_since = failure.refused.then(|| self.refused_since.unwrap_or(now));
         self.failure = Some(failure);
     }
 
@@ -70,7 +74,7 @@ impl Listing {
             Some(failure) if self.had => format!("{what} can't be watched: {failure}"),
             Some(failure) => format!("{what} can't be listed: {failure}"),
         };
-        if now < since + MISSING_AFTER || !self.goes_missing() {
+        if self.missing_at().is_none_or(|at| now < at) {
             return Knowledge::InDoubt(why);
         }
         Knowledge::Missing(format!(
@@ -81,13 +85,15 @@ impl Listing {
     /// How long until what it means changes by time alone.
     pub fn turns_in(&self, now: Duration) -> Option<Duration> {
         let since = self.lacking_since?;
-        let missing = Some(since + MISSING_AFTER).filter(|_| self.goes_missing());
-        [Some(since + TOLD_AFTER), missing].into_iter().flatten().find(|at| *at > now).map(|at| at - now)
+        let turns = [Some(since + TOLD_AFTER), self.missing_at()].into_iter().flatten();
+        turns.filter(|at| *at > now).min().map(|at| at - now)
     }
 
-    /// What was had once is kept while the API server is away, as declarations are; but not where it refuses to give it.
-    fn goes_missing(&self) -> bool {
-        !self.had || self.failure.as_ref().is_some_and(|failure| failure.refused)
+    /// From when on (monotonic) it counts as missing. What was had once is kept while the API server is away, as declarations
+    /// are; but not where it refuses to give it.
+    fn missing_at(&self) -> Option<Duration> {
+        let since = if self.had { self.refused_since } else { self.lacking_since };
+        Some(since? + MISSING_AFTER)
     }
 }
 
@@ -137,5 +143,17 @@ mod tests {
         assert_eq!(word(&listing, SEC * 2029), "in doubt");
         listing.failed(failure(true), SEC * 2029);
         assert_eq!(word(&listing, SEC * 2030), "missing");
+    }
+
+    #[test]
+    fn a_refusal_after_an_outage_has_its_half_minute_too() {
+        let mut listing = Listing::new(Need::POLICIES, SEC);
+        listing.had();
+        listing.failed(failure(false), SEC * 100);
+        listing.failed(failure(true), SEC * 140);
+        assert_eq!(word(&listing, SEC * 141), "in doubt");
+        assert_eq!(listing.turns_in(SEC * 141), Some(SEC * 29));
+        listing.failed(failure(false), SEC * 160);
+        assert_eq!(word(&listing, SEC * 1000), "in doubt");
     }
 }

@@ -65,7 +65,6 @@ impl<'a> Pass<'a> {
             ctx.examined(&work.object, Examined::No);
         }
         work.campaign.begin_pass();
-        work.campaign.governed(&work.policies);
         work.campaign.declared(&work.object.spec, meta.generation, meta.release.as_deref());
         // Who asks for a look has a reason to: neither backoff nor an earlier verdict is in his way.
         if desk.take_forgiveness() || work.campaign.is_asked(meta.reconcile.as_deref()) {

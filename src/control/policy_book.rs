@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use kube::core::PartialObjectMeta;
-use rules::kinds::{DialingPolicy, NamespaceSelector};
+use rules::kinds::{DialingPolicy, NamespaceSelector, PolicyRef};
 use rules::policies::{Knowledge, Policies, Policy};
 
 use super::listing::{Listing, Need};
@@ -103,7 +103,8 @@ impl PolicyBook {
         };
         let concerns = |policy: &&Arc<Policy>| policy.concerns(labels) && !closes_nothing_yet(policy);
         let matching = good.filter(concerns).cloned().collect();
-        Policies { matching, knowledge: known.knowledge(now), required: self.required, unheard }
+        let unreadable = known.policies.values().find_map(Entry::unreadable);
+        Policies { matching, knowledge: known.knowledge(now), unreadable, required: self.required, unheard }
     }
 
     /// Whether a policy selects a namespace whose labels are known.
@@ -117,6 +118,12 @@ impl PolicyBook {
     pub fn count(&self) -> (usize, usize) {
         let entries = self.entries();
         (entries.len(), entries.iter().filter(|entry| matches!(entry, Entry::Bad(..))).count())
+    }
+
+    /// Whether all lists are had and current.
+    pub fn is_current(&self, now: Duration) -> bool {
+        let Some(known) = self.lock() else { return true };
+        known.listings.iter().all(|listing| listing.knowledge(now) == Knowledge::Full)
     }
 
     /// Every policy, by name.
@@ -161,6 +168,17 @@ impl Entry {
         match self {
             Self::Good(_, policy) => &policy.name,
             Self::Bad(meta, _) => meta.name.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// The policy, where it can't be decoded.
+    fn unreadable(&self) -> Option<PolicyRef> {
+        match self {
+            Self::Good(..) => None,
+            Self::Bad(meta, _) => Some(PolicyRef {
+                name: self.name().to_owned(),
+                generation: meta.generation.unwrap_or_default(),
+            }),
         }
     }
 

@@ -11,7 +11,7 @@ use rules::policies::Policy;
 use rules::policy_standing::standing;
 use rules::reasons::{Reason, conditions};
 use serde_json::json;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::context::Context;
 use super::policy_book::Entry;
@@ -31,9 +31,9 @@ type Version = (Option<String>, Option<i64>);
 /// Keeps the status of every policy until `stop` comes.
 pub async fn supervise(ctx: Arc<Context>, stop: impl Future<Output = ()> + Send + 'static) {
     let tell = async {
-        let mut told_bad = HashSet::new();
+        let mut memory = Memory::default();
         loop {
-            let next = tell_all(&ctx, &mut told_bad).await;
+            let next = tell_all(&ctx, &mut memory).await;
             let sleep = next.map_or(LOOK_EVERY, |at| clock::now().until(at).min(LOOK_EVERY));
             let _ = tokio::time::timeout(sleep, ctx.policies_changed.notified()).await;
             tokio::time::sleep(GATHER).await;
@@ -45,8 +45,17 @@ pub async fn supervise(ctx: Arc<Context>, stop: impl Future<Output = ()> + Send 
     }
 }
 
-/// Writes what is new. Gives when something of it changes next. `told_bad` are versions that were told they can't be decoded.
-async fn tell_all(ctx: &Context, told_bad: &mut HashSet<Version>) -> Option<Timestamp> {
+/// What need not be said again.
+#[derive(Default)]
+struct Memory {
+    /// Versions that were told that they can't be decoded.
+    told_bad: HashSet<Version>,
+    /// Policies whose status could not be written.
+    unwritten: HashSet<String>,
+}
+
+/// Writes what is new. Gives when something of it changes next.
+async fn tell_all(ctx: &Context, Memory { told_bad, unwritten }: &mut Memory) -> Option<Timestamp> {
     let mut next = None;
     for entry in ctx.policies.entries() {
         let written = match &entry {
@@ -63,10 +72,15 @@ async fn tell_all(ctx: &Context, told_bad: &mut HashSet<Version>) -> Option<Time
             }
         };
         match written {
-            Ok(()) | Err(WriteError::Gone | WriteError::Stale) => {}
+            Ok(()) | Err(WriteError::Gone | WriteError::Stale) => drop(unwritten.remove(entry.name())),
             Err(error) => {
                 ctx.metrics.kubernetes_write_failures.inc();
-                warn!(policy = entry.name(), %error, "the policy's status can't be written; trying again");
+                let (policy, first) = (entry.name(), unwritten.insert(entry.name().to_owned()));
+                if first {
+                    warn!(policy, %error, "the policy's status can't be written; trying again");
+                } else {
+                    debug!(policy, %error, "the policy's status still can't be written");
+                }
             }
         }
     }
@@ -78,11 +92,9 @@ fn status(ctx: &Context, object: &DialingPolicy, policy: &Arc<Policy>) -> Policy
     let standing = tokio::task::block_in_place(|| standing(policy, clock::now().wall));
     let campaigns = ctx.board.count(|namespace| ctx.policies.selects(policy, namespace));
     let generation = object.metadata.generation.unwrap_or_default();
-    let ready = match &standing.trouble {
-        None => {
-            (true, Reason::PolicyReady, "the policy applies to the campaigns of the namespaces it selects")
-        }
-        Some(trouble) => (false, Reason::PolicyUnreadable, trouble.as_str()),
+    let ready = match standing.state {
+        PolicyState::Unreadable => (false, Reason::PolicyUnreadable, standing.message.as_str()),
+        _ => (true, Reason::PolicyReady, standing.message.as_str()),
     };
     PolicyStatus {
         observed_generation: generation,

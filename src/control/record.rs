@@ -9,6 +9,7 @@ use rules::campaign::Note;
 use rules::decide::Decision;
 use rules::gates::Gate;
 use rules::kinds::{Observed, Outcome, PolicyRef, Target};
+use rules::policies::Knowledge;
 use rules::reasons::conditions;
 use rules::report::{refusal, report};
 use rules::trouble::Trouble;
@@ -36,8 +37,9 @@ const STALE_AGAIN: Duration = Duration::from_millis(50);
 impl Pass<'_> {
     /// Tells status and events. Gives how long until the next pass.
     pub(super) async fn record(&mut self, decision: &Decision) -> Duration {
-        // What the policies come to is known in a moment: what is told before would be taken back.
-        if self.work.ended || self.work.policies.are_awaited_first() {
+        // What the policies come to is known in a moment: what is told before would be taken back. What happened is told at once.
+        let awaited = self.work.policies.knowledge == Knowledge::Awaited && self.work.events.is_empty();
+        if self.work.ended || awaited {
             return decision.wake_in;
         }
         self.is_acting();

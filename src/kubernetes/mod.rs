@@ -7,6 +7,6 @@ mod writes;
 pub use secrets::SecretSource;
 pub use watch::{
     Change, Declaration, Declarations, NamespaceObject, PolicyObject, TenantObject, Tenants, WatchFailure,
-    declarations, namespaces, policies, tenants,
+    declarations, for_watching, namespaces, policies, tenants,
 };
 pub use writes::{Kube, NewEvent, WriteError};

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::Hash;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::Namespace;
@@ -56,6 +57,23 @@ impl fmt::Display for WatchFailure {
     }
 }
 
+/// A watch is ended and asked for anew that often.
+const RENEW_EVERY: u32 = 20;
+/// What says nothing for that long is broken: a watch is ended before, and nothing else takes so long.
+const SILENT_AT_MOST: Duration = Duration::from_secs(25);
+
+/// The configuration of a client that watches. By default a watch that is renewed, or whose connection is dead, may hang
+/// for minutes and nothing tells: what it would have brought would be missed for so long.
+pub fn for_watching(config: &kube::Config) -> kube::Config {
+    let mut config = config.clone();
+    config.read_timeout = Some(SILENT_AT_MOST);
+    config
+}
+
+fn watched() -> watcher::Config {
+    watcher::Config::default().timeout(RENEW_EVERY)
+}
+
 /// Watches declarations, in one namespace or in all.
 pub fn declarations(
     client: Client,
@@ -75,7 +93,7 @@ pub fn tenants(
 /// Watches policies.
 pub fn policies(client: Client) -> impl Stream<Item = Change<PolicyObject>> + use<> {
     let api: Api<PolicyObject> = Api::all(client);
-    told(relisting(move || watch(api.clone(), watcher::Config::default())).default_backoff())
+    told(relisting(move || watch(api.clone(), watched())).default_backoff())
 }
 
 /// Watches the labels of namespaces: of one, or of all.
@@ -85,8 +103,8 @@ pub fn namespaces(
 ) -> impl Stream<Item = Change<NamespaceObject>> + use<> {
     let api: Api<NamespaceObject> = Api::all(client);
     let config = match namespace {
-        Some(name) => watcher::Config::default().fields(&format!("metadata.name={name}")),
-        None => watcher::Config::default(),
+        Some(name) => watched().fields(&format!("metadata.name={name}")),
+        None => watched(),
     };
     told(relisting(move || watch(api.clone(), config.clone())).default_backoff())
 }
@@ -120,7 +138,7 @@ where
     ObjectRef<K>: Hash + Eq + Clone,
 {
     let (store, writer) = reflector::store();
-    (store, told(watch(api, watcher::Config::default()).default_backoff().reflect(writer)))
+    (store, told(watch(api, watched()).default_backoff().reflect(writer)))
 }
 
 /// What these events tell.
@@ -136,6 +154,7 @@ where
     events.flat_map(move |event| {
         let changes = match event {
             Ok(Event::Apply(object)) => {
+                failing = None;
                 known.insert(ObjectRef::from_obj(&object));
                 vec![Change::Now(Box::new(object))]
             }
@@ -150,6 +169,8 @@ where
             }
             Ok(Event::InitApply(object)) => {
                 listing.insert(ObjectRef::from_obj(&object));
+                // Told now, so that it is told when it is gone, also where the rest of this list never comes.
+                known.insert(ObjectRef::from_obj(&object));
                 vec![Change::Now(Box::new(object))]
             }
             // What vanished while the watch was down is told by its absence from the new list.
@@ -212,4 +233,70 @@ fn short(error: &watcher::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_list_brought_before_it_failed_is_told_gone_by_the_next() {
+        let policy = json!({"apiVersion": "dialer.cxone-operator.io/v1alpha1", "kind": "DialingPolicy",
+                            "metadata": {"name": "brake"}, "spec": {}});
+        let policy: DialingPolicy = serde_json::from_value(policy).unwrap();
+        let events = [
+            Ok(Event::Init),
+            Ok(Event::InitApply(policy)),
+            Err(watcher::Error::NoResourceVersion),
+            Ok(Event::Init),
+            Ok(Event::InitDone),
+        ];
+        let changes: Vec<_> = told(stream::iter(events)).collect().await;
+        let gone = |change: &Change<DialingPolicy>| matches!(change, Change::Gone(it) if it.name == "brake");
+        assert!(changes.iter().any(gone));
+    }
+
+    /// Answers lists, ends the first watch at once, and never answers another.
+    async fn serve(listener: TcpListener) {
+        let answer = async |socket: &mut TcpStream, body: &str| {
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+            let text = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            socket.write_all(text.as_bytes()).await.unwrap();
+        };
+        let list = json!({"kind": "DialingPolicyList", "apiVersion": "dialer.cxone-operator.io/v1alpha1",
+                          "metadata": {"resourceVersion": "1"}, "items": []});
+        let mut hanging: Vec<TcpStream> = Vec::new();
+        let mut watches = 0;
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut head = vec![0; 8192];
+            let length = socket.read(&mut head).await.unwrap();
+            let is_watch = String::from_utf8_lossy(&head[..length]).contains("watch=true");
+            watches += usize::from(is_watch);
+            match (is_watch, watches) {
+                (false, _) => answer(&mut socket, &list.to_string()).await,
+                (true, 1) => answer(&mut socket, "").await,
+                (true, _) => hanging.push(socket),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_watch_whose_renewal_is_never_answered_is_told_as_failing_within_half_a_minute() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(serve(listener));
+        let mut config = kube::Config::new(url.parse().unwrap());
+        config.default_retry = false;
+        let client = Client::try_from(for_watching(&config)).unwrap();
+        let mut changes = Box::pin(policies(client));
+        assert!(matches!(changes.next().await, Some(Change::Listed)));
+        let next = tokio::time::timeout(Duration::from_secs(30), changes.next()).await;
+        assert!(matches!(next, Ok(Some(Change::Failed(_)))), "nothing tells that the watch is not up");
+    }
 }

@@ -10,7 +10,7 @@ use crate::hours::{around_the_clock, closes_at, in_seconds, without_zones};
 use crate::operator::Operator;
 use crate::policies::{AT_ONCE, held, only_in, running};
 use crate::proxy::{Deed, Proxy};
-use crate::stage::{ORG, Stage, ms_after};
+use crate::stage::{ORG, PATIENCE, Stage, ms_after};
 
 const POLICIES: &str = "dialingpolicies";
 const NAMESPACES: &str = "namespaces";
@@ -245,4 +245,31 @@ async fn a_policy_that_comes_while_the_watch_is_down_counts_as_soon_as_it_is_up_
         stage.until_ready("c-1", "True", reason).await;
     }
     assert_eq!(stage.put_words("c-1"), ["paused", "running"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_renewed_watch_of_policies_hangs_nothing_starts_and_a_freeze_counts_once_it_is_back() {
+    let (mut stage, proxy) = behind_a_proxy().await;
+    stage.apply_policy("brake", json!({})).await;
+    stage.start_operator(&[]);
+    running(&stage, &["c-1"], &json!({})).await;
+    // The server ends every watch in time; this one's renewal gets no answer, and nothing says so.
+    proxy.rule(|asked| asked.is_list_of(POLICIES), Deed::Hold);
+    proxy.until_asked("the watch anew", |asked| asked.is_list_of(POLICIES)).await;
+    stage.change_policy("brake", json!({"freeze": {"reason": "regulator on the phone"}})).await;
+    let told = async {
+        while !stage.operator.metrics().await.contains("dialer_policies_current 0") {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, told).await.expect("the operator notices");
+    stage.sim.campaign(ORG, "late");
+    stage.declare("late", "Running", json!({})).await;
+    stage.look("late").await;
+    assert!(stage.sim.puts("late").is_empty(), "{}", stage.story("late").await);
+
+    proxy.clear();
+    stage.until_ready("c-1", "True", "Frozen").await;
+    stage.until_ready("late", "True", "Frozen").await;
+    assert!(stage.sim.puts("late").is_empty(), "{}", stage.story("late").await);
 }

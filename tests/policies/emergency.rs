@@ -6,7 +6,7 @@ use jiff::{Timestamp, ToSpan};
 use rules::calendar::{Calendar, NoCalendar};
 use rules::kinds::{ClosesAt, ComplianceWindow, Day, DialingPolicySpec, Hours, OpensAt, Zone};
 use rules::policies::Policy;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::folder::{labels, named, selected_by};
 
@@ -57,15 +57,20 @@ fn the_two_commands_of_its_header_freeze_and_let_go() {
         assert!(command.contains("kubectl patch dpol emergency --type merge -p '"), "{command}");
     }
 
-    let mut object = file.raw.clone();
     let at: Timestamp = "2026-11-30T00:00:00Z".parse().unwrap();
-    merge(&mut object, &patch_of(stop));
-    let frozen = policy_of(&object);
-    let freeze = frozen.freeze(at).expect("a freeze");
-    assert!(freeze.pauses && freeze.until.is_none(), "{freeze:?}");
-    merge(&mut object, &patch_of(go));
-    assert_eq!(policy_of(&object).freeze(at), None);
-    assert_eq!(object, file.raw);
+    // What an earlier patch has left must not make a brake that holds nothing.
+    let left = json!({"reason": "x", "until": "2026-11-29T00:00:00Z", "pauseRunning": false});
+    for before in [Value::Null, left] {
+        let mut object = file.raw.clone();
+        merge(&mut object, &json!({"spec": {"freeze": before}}));
+        merge(&mut object, &patch_of(stop));
+        let frozen = policy_of(&object);
+        let freeze = frozen.freeze(at).expect("a freeze");
+        assert!(freeze.pauses && freeze.until.is_none(), "{freeze:?}");
+        merge(&mut object, &patch_of(go));
+        assert_eq!(policy_of(&object).freeze(at), None);
+        assert_eq!(object, file.raw);
+    }
 }
 
 fn patch_of(command: &str) -> Value {
@@ -80,10 +85,14 @@ fn policy_of(object: &Value) -> Policy {
 
 /// RFC 7396, which is what `--type merge` asks for.
 fn merge(target: &mut Value, patch: &Value) {
-    let (Some(fields), Some(patch)) = (target.as_object_mut(), patch.as_object()) else {
+    let Some(patch) = patch.as_object() else {
         *target = patch.clone();
         return;
     };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    let Some(fields) = target.as_object_mut() else { return };
     for (name, value) in patch {
         match value {
             Value::Null => drop(fields.remove(name)),

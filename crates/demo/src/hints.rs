@@ -27,7 +27,10 @@ pub fn tell(stage: &Stage) {
     let freeze = "kubectl patch dpol emergency --type merge -p '{\"spec\":{\"freeze\":";
     tell::hint(
         "freeze all campaigns, and let go",
-        &[&format!("{freeze}{{\"reason\":\"bad list\"}}}}}}'"), &format!("{freeze}null}}}}'")],
+        &[
+            &format!("{freeze}{{\"reason\":\"bad list\",\"until\":null,\"pauseRunning\":null}}}}}}'"),
+            &format!("{freeze}null}}}}'"),
+        ],
     );
     tell::hint("brake one, and let go", &[&format!("{hold}='bad list'"), &format!("{hold}-")]);
     tell::hint(

@@ -165,7 +165,8 @@ fn frozen(freeze: &ActiveFreeze<'_>) -> String {
 
 fn policies(i: &Inputs<'_>) -> Gate {
     const RULE: &str = "policies readable";
-    let unreadable = |why: &str| closed(Reason::PolicyUnreadable, None, why);
+    let unreadable =
+        |why: &str| closed_by(i.policies.unreadable.clone(), Reason::PolicyUnreadable, None, why);
     match &i.policies.knowledge {
         Knowledge::Full => gate(RULE, Row::Run, Verdict::Open),
         Knowledge::Awaited => {
@@ -190,18 +191,19 @@ fn window(i: &Inputs<'_>) -> Verdict {
         Window::None(why) => closed_by(why.policy().cloned(), why.reason(), None, why.to_string()),
         Window::Known(view) if view.open => Verdict::Open,
         Window::Known(view) => {
-            let (rule, policy) = (&view.rule.text, view.closed_by.clone());
-            match view.next_open {
-                Some(at) => {
-                    closed_by(policy, Reason::OutsideWindow, Some(at), format!("outside {rule}; opens {at}"))
+            let opening = &view.rule;
+            let closing = view.closed_by.as_ref().unwrap_or(opening);
+            let (reason, detail) = match view.next_open {
+                Some(at) if closing.text == opening.text => {
+                    (Reason::OutsideWindow, format!("outside {}; opens {at}", opening.text))
                 }
-                None => closed_by(
-                    policy,
-                    Reason::NeverOpen,
-                    None,
-                    format!("{rule} does not open within 400 days"),
-                ),
-            }
+                Some(at) => {
+                    let detail = format!("outside {}; opens {at} with {}", closing.text, opening.text);
+                    (Reason::OutsideWindow, detail)
+                }
+                None => (Reason::NeverOpen, format!("{} does not open within 400 days", opening.text)),
+            };
+            closed_by(closing.policy.clone(), reason, view.next_open, detail)
         }
     }
 }

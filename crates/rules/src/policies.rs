@@ -29,6 +29,8 @@ pub struct Policies {
     pub matching: Vec<Arc<Policy>>,
     /// Whether these are all.
     pub knowledge: Knowledge,
+    /// The policy that can't be read, where it is one that makes something missing.
+    pub unreadable: Option<PolicyRef>,
     /// Whether hours must come from a policy; the campaign's own never suffice then.
     pub required: bool,
     /// Whether they have not been had even once: that none gives hours is no fact then.
@@ -106,11 +108,6 @@ impl Policies {
     /// The policies by name and generation, at most [`NAMED_AT_MOST`].
     pub fn references(&self) -> Vec<PolicyRef> {
         self.matching.iter().take(NAMED_AT_MOST).map(|policy| policy.reference()).collect()
-    }
-
-    /// Whether they are about to be had for the first time.
-    pub fn are_awaited_first(&self) -> bool {
-        self.unheard && self.knowledge == Knowledge::Awaited
     }
 
     /// The policy of this name.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::calendar::{Calendar, HORIZON};
-use crate::kinds::{ClosesAt, ComplianceWindow, Day, DialingPolicySpec, Hours, OpensAt, PolicyState, Zone};
-use crate::policies::Policy;
+use crate::calendar::Calendar;
+use crate::kinds::{
+    ClosesAt, ComplianceWindow, Day, DialingPolicySpec, Freeze, Hours, OpensAt, PolicyState, Zone,
+};
+use crate::policies::{ActiveFreeze, Policy};
 
 /// What a policy says at one instant, and when that changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,12 +17,9 @@ pub struct Standing {
     pub state: PolicyState,
     /// When that changes next, where it does within 400 days.
     pub next_change: Option<Timestamp>,
-    /// What is wrong with it, where it can't be read.
-    pub trouble: Option<String>,
+    /// The same in words.
+    pub message: String,
 }
-
-/// Changes that are no change of the state are followed so far.
-const STRETCHES: usize = 2000;
 
 /// What this policy says at this instant.
 pub fn standing(policy: &Arc<Policy>, at: Timestamp) -> Standing {
@@ -28,27 +27,36 @@ pub fn standing(policy: &Arc<Policy>, at: Timestamp) -> Standing {
     let calendar = match Calendar::new(Some(&around_the_clock()), &[Arc::clone(policy)], false) {
         Ok(calendar) => calendar,
         Err(why) => {
-            let trouble = Some(why.to_string());
-            return Standing { state: PolicyState::Unreadable, next_change: None, trouble };
+            let message = why.to_string();
+            return Standing { state: PolicyState::Unreadable, next_change: None, message };
         }
     };
-    let told = |state, next_change| Standing { state, next_change, trouble: None };
-    if let Some(freeze) = policy.freeze(at).filter(|freeze| freeze.pauses) {
-        return told(PolicyState::Frozen, freeze.until);
+    if let Some(freeze) = policy.freeze(at) {
+        return frozen(&freeze);
     }
-    if is_read_in_the_campaigns_zones(&policy.spec) {
-        return told(PolicyState::PerCampaign, None);
-    }
-    let state = |at| match (calendar.policies_apply(at), calendar.view(at).open) {
-        (false, _) => PolicyState::Inactive,
-        (true, true) => PolicyState::Open,
-        (true, false) => PolicyState::Closed,
+    let message = match &policy.spec.freeze {
+        Some(Freeze { until: Some(until), .. }) => {
+            format!("its freeze has ended at {} and holds nothing any more", until.timestamp())
+        }
+        _ => "it applies to the campaigns of the namespaces that it selects".to_owned(),
     };
-    let now = state(at);
-    let end = at.checked_add(HORIZON).unwrap_or(Timestamp::MAX);
-    let edges = std::iter::successors(calendar.next_turn(at), |at| calendar.next_turn(*at));
-    let mut edges = edges.take_while(|edge| *edge < end).take(STRETCHES);
-    told(now, edges.find(|edge| state(*edge) != now))
+    if is_read_in_the_campaigns_zones(&policy.spec) {
+        return Standing { state: PolicyState::PerCampaign, next_change: None, message };
+    }
+    let turn = calendar.next_turn_of_policies(at);
+    if !calendar.policies_apply(at) {
+        return Standing { state: PolicyState::Inactive, next_change: turn, message };
+    }
+    let view = calendar.view(at);
+    let state = if view.open { PolicyState::Open } else { PolicyState::Closed };
+    Standing { state, next_change: view.next_edge().into_iter().chain(turn).min(), message }
+}
+
+fn frozen(freeze: &ActiveFreeze<'_>) -> Standing {
+    let state = if freeze.pauses { PolicyState::Frozen } else { PolicyState::StartsFrozen };
+    let what = if freeze.pauses { "frozen" } else { "starts are frozen" };
+    let end = freeze.until.map_or_else(|| "until it is lifted".to_owned(), |until| format!("until {until}"));
+    Standing { state, next_change: freeze.until, message: format!("{what} {end}: {}", freeze.reason) }
 }
 
 fn is_read_in_the_campaigns_zones(spec: &DialingPolicySpec) -> bool {
@@ -119,6 +127,33 @@ mod tests {
             (PolicyState::Frozen, Some("2026-11-23T12:00:00Z".into()))
         );
         assert_eq!(told(spec, "2026-11-23T12:00:00Z"), (PolicyState::PerCampaign, None));
+    }
+
+    #[test]
+    fn a_freeze_that_has_ended_or_holds_starts_alone_is_not_taken_for_a_brake() {
+        let with = |freeze: serde_json::Value| serde_json::json!({ "freeze": freeze });
+        let at = "2026-11-23T12:00:00Z";
+        let ended = with(serde_json::json!({"reason": "x", "until": "2026-11-23T11:00:00Z"}));
+        assert_eq!(told(ended.clone(), at), (PolicyState::Open, None));
+        let message = standing(&policy(ended), at.parse().unwrap()).message;
+        assert_eq!(message, "its freeze has ended at 2026-11-23T11:00:00Z and holds nothing any more");
+        let starts = with(serde_json::json!({"reason": "x", "pauseRunning": false}));
+        assert_eq!(told(starts, at), (PolicyState::StartsFrozen, None));
+    }
+
+    #[test]
+    fn the_largest_policy_that_never_opens_is_soon_judged() {
+        let zones: Vec<_> = crate::zones::names().filter(|name| name.contains('/')).take(32).collect();
+        let closed: Vec<_> = (0..400)
+            .map(|day| jiff::civil::date(2026, 11, 1) + jiff::Span::new().days(day))
+            .map(|date| serde_json::json!({"date": date.to_string(), "reason": "x"}))
+            .collect();
+        let hours = serde_json::json!([{"days": ["Mon"], "from": "08:00", "to": "08:01"}]);
+        let spec = serde_json::json!({"hours": hours, "timeZones": zones, "closedDates": closed});
+        crate::calendar::work::take();
+        assert_eq!(told(spec, "2026-11-23T12:00:00Z"), (PolicyState::Closed, None));
+        let asked = crate::calendar::work::take();
+        assert!(asked < 1_000_000, "asked {asked} times");
     }
 
     #[test]

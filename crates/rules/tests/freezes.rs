@@ -261,29 +261,6 @@ fn the_pause_of_a_freeze_is_ours_also_after_a_restart_and_is_not_blamed_on_anyon
 }
 
 #[test]
-fn the_pause_of_a_freeze_that_nobody_could_write_down_and_that_is_lifted_by_then_is_ours_too() {
-    let generation = |generation, freezes: bool| {
-        let mut policy = Arc::unwrap_or_clone(freeze("brake", None, true));
-        policy.generation = generation;
-        policy.spec.freeze = policy.spec.freeze.filter(|_| freezes);
-        vec![Arc::new(policy)]
-    };
-    let mut sim = Sim::new(NOON, D::Running, O::Running);
-    sim.policies.matching = generation(1, false);
-    sim.run(60);
-    let written = sim.campaign.status.clone();
-    sim.policies.matching = generation(2, true);
-    sim.run(2);
-    assert_eq!(sim.world.state, O::Paused);
-    sim.campaign.status = written;
-    sim.policies.matching = generation(3, false);
-    sim.restart();
-    sim.run(30);
-    assert!(!sim.blamed());
-    assert_eq!((sim.world.state, starts(&sim).len()), (O::Running, 1));
-}
-
-#[test]
 fn many_freezes_are_counted_where_telling_all_of_them_would_be_too_long() {
     let mut sim = Sim::new(NOON, D::Running, O::Running);
     sim.policies.matching = (0..90).map(|n| freeze(&format!("brake-{n:02}"), None, true)).collect();

@@ -58,6 +58,19 @@ fn the_begin_of_a_policys_hours_starts_in_time_and_is_told_beforehand() {
 }
 
 #[test]
+fn what_has_closed_and_what_opens_last_are_told_apart() {
+    let mut sim = sim(O::Paused, vec![daily("late", "10:00", "23:00")]);
+    sim.began = at("2026-11-23T21:00:00Z");
+    sim.run(5);
+    let own = "outside Mon-Fri 08:00-20:00 in UTC, closed 30 s early; opens 2026-11-24T10:00:00Z with ";
+    let opens = "policy late: Mon-Sun 10:00-23:00 in UTC, closed 30 s early";
+    assert_eq!(sim.message("Held"), format!("{own}{opens}"));
+    sim.began = at("2026-11-24T09:00:00Z");
+    sim.run(5);
+    assert_eq!(sim.message("Held"), format!("outside {opens}; opens 2026-11-24T10:00:00Z"));
+}
+
+#[test]
 fn a_lead_that_only_applies_from_a_date_on_closes_that_much_earlier_on_it() {
     let lead = policy("lead", json!({"closeLeadSeconds": 300, "effectiveFrom": "2026-11-24"}));
     for (began, second) in [("2026-11-23T19:50:00Z", 570.0), ("2026-11-24T19:50:00Z", 300.0)] {

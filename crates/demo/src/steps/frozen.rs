@@ -17,7 +17,7 @@ pub async fn freeze(stage: &Stage) -> Result<()> {
     );
 
     let since = stage.sim.last_seq();
-    let patch = r#"{"spec":{"freeze":{"reason":"bad list, ask Kim"}}}"#;
+    let patch = r#"{"spec":{"freeze":{"reason":"bad list, ask Kim","until":null,"pauseRunning":null}}}"#;
     let ran = stage.kubectl.show(&["patch", "dpol", POLICY, "--type", "merge", "-p", patch]).await?;
     let winter = stage.until_applied(WINTER, "Paused", since).await?;
     let survey = stage.until_applied(SURVEY, "Paused", since).await?;

@@ -12,6 +12,7 @@ mod words;
 
 use std::sync::Arc;
 
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -20,6 +21,8 @@ use crate::policies::Policy;
 use crate::reasons::Reason;
 use crate::zones;
 use rule::Rule;
+#[cfg(test)]
+pub(crate) use search::work;
 use search::{Search, later};
 pub use view::{Cap, RuleText, WindowView};
 
@@ -148,6 +151,21 @@ impl Calendar {
         } else {
             search.next_open(at, end)
         }
+    }
+
+    /// The next instant at which [`Self::policies_apply`] changes.
+    pub(crate) fn next_turn_of_policies(&self, at: Timestamp) -> Option<Timestamp> {
+        let now = self.policies_apply(at);
+        let midnights = self.rules.iter().flat_map(|rule| {
+            let midnight = |zone: &usize, date: Date| {
+                Some(self.zones[*zone].to_ambiguous_zoned(date.at(0, 0, 0, 0)).compatible().ok()?.timestamp())
+            };
+            let each = move |zone| rule.bounds().filter_map(move |date| midnight(zone, date));
+            rule.zones.iter().flat_map(each)
+        });
+        let mut later: Vec<_> = midnights.filter(|midnight| *midnight > at).collect();
+        later.sort_unstable();
+        later.into_iter().find(|midnight| self.policies_apply(*midnight) != now)
     }
 
     /// Whether some policy applies in some of its zones at this instant.

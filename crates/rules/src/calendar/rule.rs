@@ -88,6 +88,12 @@ impl Rule {
         self.from.is_none_or(|from| from <= date) && self.until.is_none_or(|until| date <= until)
     }
 
+    /// The first date on which it applies, and the first on which it does so no more.
+    pub(super) fn bounds(&self) -> impl Iterator<Item = Date> {
+        let end = self.until.and_then(|until| until.tomorrow().ok());
+        self.from.into_iter().chain(end)
+    }
+
     /// Whether it shuts this local date.
     pub(super) fn shuts(&self, date: Date) -> bool {
         self.applies(date) && self.closed.contains_key(&date)

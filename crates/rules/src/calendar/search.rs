@@ -60,6 +60,17 @@ impl<'a> Search<'a> {
         self.stretch.until
     }
 
+    /// The next instant at which some rule may open or close in some zone, each for itself.
+    pub(super) fn next_change(&self, at: Timestamp) -> Timestamp {
+        let lasts = |week: &Week, local| week.open_for(local).max(week.closed_for(local));
+        let calendar = self.calendar;
+        let weeks = calendar.rules.iter().filter_map(|rule| Some((rule.week.as_ref()?, &rule.zones)));
+        let each = weeks.flat_map(|(week, zones)| {
+            zones.iter().map(move |zone| later(at, lasts(week, local(self.clocks[*zone].offset, at))))
+        });
+        each.fold(self.stretch.until, Timestamp::min)
+    }
+
     /// The lowest cap of the rules that apply.
     pub(super) fn cap(&self) -> Option<Cap> {
         self.stretch.cap.clone()
@@ -196,7 +207,7 @@ pub(super) fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
 
 /// How often this thread asked a zone something.
 #[cfg(test)]
-pub(super) mod work {
+pub(crate) mod work {
     use std::cell::Cell;
 
     thread_local!(static ASKED: Cell<usize> = const { Cell::new(0) });
@@ -206,7 +217,7 @@ pub(super) mod work {
     }
 
     /// What was counted since the last call.
-    pub(in crate::calendar) fn take() -> usize {
+    pub(crate) fn take() -> usize {
         ASKED.take()
     }
 }

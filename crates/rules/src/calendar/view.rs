@@ -20,8 +20,8 @@ pub struct WindowView {
     pub next_close: Option<Timestamp>,
     /// The rule behind the next change, or behind there being none.
     pub rule: RuleText,
-    /// The policy that closes it now; absent where it is open, or where the campaign's own window closes it.
-    pub closed_by: Option<PolicyRef>,
+    /// The first rule that closes it now; absent where it is open. What opens it last may be another one.
+    pub closed_by: Option<RuleText>,
     /// The lowest cap of the policies that apply now.
     pub cap: Option<Cap>,
     /// Until when all of this holds at most: a clock jumps then, or a rule begins or ceases to apply.
@@ -88,15 +88,17 @@ impl Calendar {
     /// The window at this instant, the close lead taken off.
     pub fn view(&self, at: Timestamp) -> WindowView {
         let search = Search::new(self, at);
-        let (cap, holds_until, lead) = (search.cap(), search.stretch_ends(), search.lead());
+        let (cap, lead, stretch_ends, next_change) =
+            (search.cap(), search.lead(), search.stretch_ends(), search.next_change(at));
         let view = |open, next_open, next_close, rule| WindowView {
             open,
             next_open,
             next_close,
             rule,
-            closed_by: if open { None } else { self.closed_by(at) },
+            closed_by: None,
             cap,
-            holds_until,
+            // While it is closed another rule may close too, or one may open: then another is the first.
+            holds_until: if open || next_open.is_none() { stretch_ends } else { next_change },
         };
         let mut spans = self.spans(search, at);
         match spans.next() {
@@ -107,16 +109,11 @@ impl Calendar {
             }
             Some(span) => {
                 let before = span.from.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(span.from);
-                view(false, Some(span.from), span.until(), self.rule_at(before.max(at), span.lead()))
+                let rule = self.rule_at(before.max(at), span.lead());
+                let closed_by = self.closed_by(at, span.lead());
+                WindowView { closed_by, ..view(false, Some(span.from), span.until(), rule) }
             }
         }
-    }
-
-    /// The next instant at which the view may change: an edge, the lead taken off, or the end of a stretch.
-    pub(crate) fn next_turn(&self, at: Timestamp) -> Option<Timestamp> {
-        let view = self.view(at);
-        let edge = view.next_edge().unwrap_or(Timestamp::MAX);
-        Some(edge.min(view.holds_until)).filter(|turn| *turn < Timestamp::MAX)
     }
 
     /// The first rule that does not allow dialing at this instant, or the first of all.
@@ -131,13 +128,10 @@ impl Calendar {
         }
     }
 
-    /// The policy that closes at this instant, or by whose end of the hours the lead does.
-    fn closed_by(&self, at: Timestamp) -> Option<PolicyRef> {
+    /// The rule that closes at this instant, or by whose end of the hours the lead does.
+    fn closed_by(&self, at: Timestamp, lead: SignedDuration) -> Option<RuleText> {
         let closed = if self.allowed(at) { self.next_edge(at)? } else { at };
-        match self.closer(closed)? {
-            Closer::Rule(rule, _) => self.rules[rule].policy.clone(),
-            Closer::NoHours => None,
-        }
+        Some(self.rule_at(closed, lead))
     }
 
     /// What never opens: all rules that close anything, since which of them is closed first changes from hour to hour.

@@ -8,7 +8,6 @@ use crate::kinds::{
     CampaignStatus, DeclaredState, DialerCampaignStateSpec, ExternalPause, Observed, OnExternalPause,
     Outcome, PauseStatus, Target, stamp, stamp_up,
 };
-use crate::policies::Policies;
 use crate::trouble::Now;
 
 impl Campaign {
@@ -36,11 +35,6 @@ impl Campaign {
                 duration_seconds: spec.pause_duration_seconds,
             });
         }
-    }
-
-    /// Takes in the policies: where an earlier process knew others, it may have closed it by them and not have written that down.
-    pub fn governed(&mut self, policies: &Policies) {
-        self.gap |= self.unread && !policies.unheard && self.status.policies != policies.references();
     }
 
     /// Takes in the declaration: what belonged to another one goes.

@@ -25,7 +25,11 @@ use super::scalars::{Instant, LocalDate, Zone};
     printcolumn(name = "Campaigns", type_ = "integer", json_path = ".status.campaigns"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
     printcolumn(name = "Next", type_ = "string", json_path = ".status.nextChange"),
-    printcolumn(name = "Frozen", type_ = "string", json_path = ".spec.freeze.reason"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message"
+    ),
     printcolumn(name = "Citation", type_ = "string", json_path = ".spec.citation", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.size() <= 63").message("metadata.name must be at most 63 characters")
@@ -206,7 +210,7 @@ pub struct PolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "i32")]
     pub campaigns: Option<i32>,
-    /// What it says now: `Open`, `Closed`, `Frozen`, `Inactive` (outside its effective dates), `PerCampaign` (it is read in each
+    /// What it says now: `Open`, `Closed`, `Frozen`, `StartsFrozen`, `Inactive` (outside its effective dates), `PerCampaign` (it is read in each
     /// campaign's own zones), or `Unreadable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "PolicyState")]
@@ -229,8 +233,10 @@ pub enum PolicyState {
     Open,
     /// It forbids dialing.
     Closed,
-    /// Its freeze holds.
+    /// Its freeze pauses what runs and holds every start.
     Frozen,
+    /// Its freeze holds every start and leaves what runs.
+    StartsFrozen,
     /// It is outside its effective dates and says nothing.
     Inactive,
     /// It is read in the zones of each campaign, so that it may be open for one and closed for another.

@@ -138,7 +138,7 @@ pub fn policies() -> impl Strategy<Value = Policies> {
         for (n, policy) in matching.iter_mut().enumerate() {
             *policy = Arc::new(Policy { name: format!("p{n}"), ..Policy::clone(policy) });
         }
-        Policies { matching, knowledge, required, unheard: false }
+        Policies { matching, knowledge, required, ..Policies::default() }
     });
     prop_oneof![1 => Just(Policies::default()), 2 => some]
 }

@@ -127,7 +127,6 @@ impl Sim {
         self.passes += 1;
         self.campaign.begin_pass();
         let release = self.meta.release.clone();
-        self.campaign.governed(&self.policies);
         self.campaign.declared(&self.spec, self.meta.generation, release.as_deref());
         for _ in 0..12 {
             let decision = self.decision();

@@ -185,6 +185,7 @@ proptest! {
                 prop_assert!(now == then || now.is_none(), "{:?} became {:?} at {}", now, then, t);
             }
             prop_assert_eq!(&then.rule, &view.rule, "the rule at {}", t);
+            prop_assert_eq!(&then.closed_by, &view.closed_by, "what closes at {}", t);
         }
     }
 
