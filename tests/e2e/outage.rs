@@ -133,6 +133,8 @@ async fn while_reads_fail_and_the_api_server_is_frozen_closes_are_repeated_at_mo
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_waits_for_the_api_server_without_asking_cxone_again_and_again() {
     let stage = Stage::with_own_cluster().await;
+    // An API server that has just learned of a kind may break its first watches.
+    stage.until_metric("dialer_policies_current 1").await;
     stage.sim.campaign(ORG, "c-1").set(State::Running);
     stage.declare("c-1", "Paused", json!({"pauseDurationSeconds": 4})).await;
     let status = stage.until("c-1", "a pause under way", |s| s.pause.is_some()).await.status.unwrap();

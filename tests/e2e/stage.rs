@@ -317,6 +317,19 @@ impl Stage {
         self.apply_tenant("default", spec).await;
     }
 
+    /// Waits until the operator's metrics have this line.
+    pub async fn until_metric(&self, line: &str) {
+        let told = async {
+            while self.operator.admin().is_none()
+                || !self.operator.metrics().await.lines().any(|told| told == line)
+            {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let told = tokio::time::timeout(PATIENCE, told).await;
+        assert!(told.is_ok(), "never told: {line}\n{}", self.operator.log());
+    }
+
     /// The declarations of this stage.
     pub fn campaigns(&self) -> Api<DialerCampaignState> {
         Api::namespaced(self.client.clone(), &self.namespace)

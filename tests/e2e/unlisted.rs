@@ -10,7 +10,7 @@ use crate::hours::{around_the_clock, closes_at, in_seconds, without_zones};
 use crate::operator::Operator;
 use crate::policies::{AT_ONCE, held, only_in, running};
 use crate::proxy::{Deed, Proxy};
-use crate::stage::{ORG, PATIENCE, Stage, ms_after};
+use crate::stage::{ORG, Stage, ms_after};
 
 const POLICIES: &str = "dialingpolicies";
 const NAMESPACES: &str = "namespaces";
@@ -253,16 +253,12 @@ async fn while_a_renewed_watch_of_policies_hangs_nothing_starts_and_a_freeze_cou
     stage.apply_policy("brake", json!({})).await;
     stage.start_operator(&[]);
     running(&stage, &["c-1"], &json!({})).await;
+    stage.until_metric("dialer_policies_current 1").await;
     // The server ends every watch in time; this one's renewal gets no answer, and nothing says so.
     proxy.rule(|asked| asked.is_list_of(POLICIES), Deed::Hold);
     proxy.until_asked("the watch anew", |asked| asked.is_list_of(POLICIES)).await;
     stage.change_policy("brake", json!({"freeze": {"reason": "regulator on the phone"}})).await;
-    let told = async {
-        while !stage.operator.metrics().await.contains("dialer_policies_current 0") {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, told).await.expect("the operator notices");
+    stage.until_metric("dialer_policies_current 0").await;
     stage.sim.campaign(ORG, "late");
     stage.declare("late", "Running", json!({})).await;
     stage.look("late").await;
