@@ -62,7 +62,7 @@ reasons! {
     /// The hold annotation is set.
     Manual => "Remove the annotation: `kubectl annotate dcs NAME dialer.cxone-operator.io/hold-`.";
     /// A policy's freeze holds the campaign.
-    Frozen => "Ask who froze it (`kubectl get dpol`); lift it with `kubectl patch dpol NAME --type merge -p '{\"spec\":{\"freeze\":null}}'`.";
+    Frozen => "`kubectl get dpol` tells why and until when; lift it with `kubectl patch dpol NAME --type merge -p '{\"spec\":{\"freeze\":null}}'`.";
     /// A policy that may concern the campaign can't be read, or the policies can't be listed.
     PolicyUnreadable => "Read the message: mend the DialingPolicy or the operator's rights; `--no-policies` is the explicit way to live without them.";
     /// `resumeAt` has not come.
