@@ -6,7 +6,7 @@ use rules::gates::Obstacle;
 use rules::inputs::{Inputs, Window};
 use rules::kinds::{CampaignStatus, Cause, Effective, Mode, Observed};
 use rules::reasons::{Reason, conditions};
-use rules::report::report;
+use rules::report::{refusal, report};
 use rules::wants::Wants;
 
 use super::views::{GateView, Transition};
@@ -89,7 +89,12 @@ fn pause(asked: &Asked<'_>) -> String {
 /// What stands against it, without the instants that are told beside it.
 fn against(obstacle: &Obstacle, window: &Window) -> String {
     match (obstacle.reason, window) {
-        (Reason::OutsideWindow, Window::Known(view)) => format!("outside {}", view.rule.text),
+        (Reason::OutsideWindow, Window::Known(view)) => match &view.closed_by {
+            Some(closing) if closing != &view.rule => {
+                format!("outside {}; what opens last is {}", closing.text, view.rule.text)
+            }
+            _ => format!("outside {}", view.rule.text),
+        },
         _ => obstacle.detail.clone(),
     }
 }
@@ -99,7 +104,12 @@ fn start(asked: &Asked<'_>) -> String {
     let wants_none = asked.inputs.spec.mode == Mode::Observe;
     match asked.next.iter().find(|change| change.starts()) {
         Some(_) if wants_none => "mode Observe: it is not started".to_owned(),
-        Some(change) if change.at <= asked.inputs.now.wall => "a start is due now".to_owned(),
+        Some(change) if change.at <= asked.inputs.now.wall => match refusal(asked.status) {
+            Some((reason, message)) => {
+                format!("a start is due now, and the operator last said {reason}: {message}")
+            }
+            None => "a start is due now".to_owned(),
+        },
         Some(change) => format!("it will {}, if nothing else holds it then", when(asked, change)),
         None => "nothing that is known starts it".to_owned(),
     }
@@ -203,6 +213,6 @@ fn disagreement(asked: &Asked<'_>) -> Option<String> {
     };
     let (then, now) = (tell(asked.status), tell(&now));
     (then != now).then(|| {
-        format!("status says {then}; by what is declared and the clock it is {now}: the operator is a moment behind, or does not run")
+        format!("status says {then}; by what is declared and the clock it is {now}: the operator is a moment behind, does not run, or knows what can't be read from here")
     })
 }

@@ -1,7 +1,8 @@
 //! The command lines of `plan` and `why`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::{Result, ensure};
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
@@ -12,7 +13,9 @@ use jiff::Timestamp;
 It calls the same decision as the operator, and writes nothing. Without -f it plans what lives in the
 cluster: the named campaign, or all of the namespace. With -f it plans the campaigns of the file as if
 they were applied, together with the policies and namespaces in it; a file of policies alone is planned
-for the live campaigns. Where something runs that applying would close, it warns.
+for the live campaigns of the namespace. Where something runs that applying would close, it warns: of
+what is planned, and, where the file holds policies or namespaces, of every live campaign in the
+cluster, as far as you may list them (else it says which right is missing).
 
 Examples:
   dialer-operator plan spring -n sales                        the coming week of a live campaign
@@ -37,7 +40,7 @@ pub struct PlanArgs {
     #[arg(long, value_name = "INSTANT")]
     pub from: Option<Timestamp>,
     /// Take policies and namespaces from the *.yaml of this folder, and contact no cluster at all.
-    #[arg(long, value_name = "DIR", conflicts_with = "no_policies")]
+    #[arg(long, value_name = "DIR")]
     pub policies: Option<PathBuf>,
     #[command(flatten)]
     pub rules: RuleArgs,
@@ -75,11 +78,30 @@ pub struct WhyArgs {
 #[derive(Args)]
 pub struct RuleArgs {
     /// As with an operator that runs with --no-policies.
-    #[arg(long, env = "DIALER_NO_POLICIES", value_parser = FalseyValueParser::new(), conflicts_with = "require_policy")]
+    #[arg(long, env = "DIALER_NO_POLICIES", value_parser = FalseyValueParser::new())]
     pub no_policies: bool,
     /// As with an operator that runs with --require-policy.
     #[arg(long, env = "DIALER_REQUIRE_POLICY", value_parser = FalseyValueParser::new())]
     pub require_policy: bool,
+}
+
+impl RuleArgs {
+    /// Whether what is asked for goes together. The flags may come from the environment, where `DIALER_NO_POLICIES=false` is
+    /// none: so their values count, and not that they are given.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub fn agree(&self, policies: Option<&Path>) -> Result<()> {
+        ensure!(
+            !(self.no_policies && self.require_policy),
+            "--no-policies cannot be used with --require-policy: hours can't come from policies that are not read"
+        );
+        ensure!(
+            !(self.no_policies && policies.is_some()),
+            "--policies cannot be used with --no-policies, which may come from DIALER_NO_POLICIES"
+        );
+        Ok(())
+    }
 }
 
 /// How it is told.

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, Config, Error, Resource, ResourceExt};
-use rules::kinds::{CXoneTenant, DialerCampaignState, DialingPolicy};
+use rules::kinds::{CXoneTenant, DialerCampaignState, DialingPolicy, PolicyRef};
 use serde::de::DeserializeOwned;
 
 /// A person waits for the answer.
@@ -23,8 +23,8 @@ pub struct Cluster {
     pub namespace: String,
 }
 
-/// Whether a policy could be decoded; why it could not.
-pub type MaybePolicy = std::result::Result<DialingPolicy, String>;
+/// Whether a policy could be decoded; which one could not, and why.
+pub type MaybePolicy = std::result::Result<DialingPolicy, (PolicyRef, String)>;
 
 impl Cluster {
     /// The cluster of the current kubeconfig, or of the pod.
@@ -80,10 +80,24 @@ impl Cluster {
     /// # Errors
     /// As [`Self::campaign`].
     pub async fn campaigns(&self, namespace: &str) -> Result<Vec<DialerCampaignState>> {
-        let api: Api<DeserializeGuard<DialerCampaignState>> = Api::namespaced(self.client.clone(), namespace);
+        self.list(Api::namespaced(self.client.clone(), namespace), Some(namespace)).await
+    }
+
+    /// The same of all namespaces.
+    ///
+    /// # Errors
+    /// As [`Self::campaign`].
+    pub async fn all_campaigns(&self) -> Result<Vec<DialerCampaignState>> {
+        self.list(Api::all(self.client.clone()), None).await
+    }
+
+    async fn list(
+        &self,
+        api: Api<DeserializeGuard<DialerCampaignState>>,
+        namespace: Option<&str>,
+    ) -> Result<Vec<DialerCampaignState>> {
         let list = api.list(&ListParams::default()).await;
-        let list =
-            list.map_err(|error| self.explain::<DialerCampaignState>(error, "list", Some(namespace)))?;
+        let list = list.map_err(|error| self.explain::<DialerCampaignState>(error, "list", namespace))?;
         Ok(list.items.into_iter().filter_map(|item| item.0.ok()).collect())
     }
 
@@ -105,7 +119,9 @@ impl Cluster {
         let list = api.list(&ListParams::default()).await;
         let list = list.map_err(|error| self.explain::<DialingPolicy>(error, "list", None))?;
         let bad = |error: kube::core::error_boundary::InvalidObject| {
-            format!("policy {} can't be decoded: {}", error.metadata.name.unwrap_or_default(), error.error)
+            let name = error.metadata.name.unwrap_or_default();
+            let why = format!("policy {name} can't be decoded: {}", error.error);
+            (PolicyRef { name, generation: error.metadata.generation.unwrap_or_default() }, why)
         };
         Ok(list.items.into_iter().map(|item| item.0.map_err(bad)).collect())
     }

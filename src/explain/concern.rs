@@ -1,11 +1,11 @@
 //! Which policies concern a namespace, by all that is known here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Result;
 use kube::ResourceExt;
-use rules::kinds::DialingPolicy;
+use rules::kinds::{DialingPolicy, PolicyRef};
 use rules::policies::{Knowledge, Policies, Policy};
 
 use super::cluster::{Cluster, MaybePolicy};
@@ -16,8 +16,10 @@ use super::manifest::Item;
 pub struct Concern {
     policies: BTreeMap<String, Arc<Policy>>,
     /// The first that can't be decoded: it may concern everybody.
-    bad: Option<String>,
+    bad: Option<(PolicyRef, String)>,
     labels: BTreeMap<String, BTreeMap<String, String>>,
+    /// The namespaces that the cluster was asked for.
+    learnt: BTreeSet<String>,
     required: bool,
     /// Nobody asks for policies.
     without: bool,
@@ -58,17 +60,20 @@ impl Concern {
         all
     }
 
-    /// Learns the labels of a namespace from the cluster, unless they are known.
+    /// Learns the labels of a namespace from the cluster, once. Those that are known stay: applying takes none away that others
+    /// have set.
     ///
     /// # Errors
     /// Where the cluster does not give them.
     pub async fn learn(&mut self, cluster: &Cluster, namespace: &str) -> Result<()> {
-        if !self.without
-            && !self.labels.contains_key(namespace)
-            && let Some(labels) = cluster.labels(namespace).await?
-        {
+        if self.without || self.learnt.contains(namespace) {
+            return Ok(());
+        }
+        if let Some(mut labels) = cluster.labels(namespace).await? {
+            labels.extend(self.labels.remove(namespace).unwrap_or_default());
             self.labels.insert(namespace.to_owned(), labels);
         }
+        self.learnt.insert(namespace.to_owned());
         Ok(())
     }
 
@@ -86,12 +91,14 @@ impl Concern {
             return Policies::default();
         }
         let labels = self.labels.get(namespace);
-        let knowledge = self.bad.clone().map_or(Knowledge::Full, Knowledge::Missing);
+        let (unreadable, why) = self.bad.clone().unzip();
+        let knowledge = why.map_or(Knowledge::Full, Knowledge::Missing);
         Policies {
             matching: self.policies.values().filter(|policy| policy.concerns(labels)).cloned().collect(),
             knowledge,
+            unreadable,
             required: self.required,
-            unheard: false,
+            ..Policies::default()
         }
     }
 

@@ -112,11 +112,17 @@ impl Manifests {
                 }
             }
             ("v1", "Namespace") => {
-                let meta = object.get("metadata").cloned().unwrap_or_default();
-                let labels = meta.get("labels").cloned().unwrap_or_else(|| Value::Object(Map::new()));
-                let labels = serde_json::from_value(labels)
-                    .with_context(|| format!("{source}: metadata.labels are no map of strings"))?;
-                self.labels.insert(name_of(source, &object)?, labels);
+                let name = name_of(source, &object)?;
+                refuse(source, &kind, &name, &schema::check(&kind, &object)?)?;
+                let labels = object.get("metadata").and_then(|meta| meta.get("labels")).cloned();
+                let labels = labels.filter(|labels| !labels.is_null());
+                let labels = labels.map(serde_json::from_value::<BTreeMap<String, String>>).transpose();
+                let labels =
+                    labels.with_context(|| format!("{source}: metadata.labels are no map of strings"))?;
+                let mut labels = labels.unwrap_or_default();
+                // The API server gives it to every namespace.
+                labels.insert("kubernetes.io/metadata.name".to_owned(), name.clone());
+                self.labels.insert(name, labels);
             }
             (VERSION, "DialerCampaignState") => {
                 let object: DialerCampaignState =
@@ -144,18 +150,24 @@ fn strict<T: DeserializeOwned>(
     check: impl FnOnce(&T) -> Vec<Problem>,
 ) -> Result<T> {
     let name = name_of(source, &object)?;
-    let refuse = |problems: Vec<Problem>| -> Result<()> {
-        if problems.is_empty() {
-            return Ok(());
-        }
-        let told: Vec<_> = problems.iter().map(|p| format!("\n  {}: {}", p.field, p.what)).collect();
-        Err(anyhow!("{source}: {kind} {name} is not valid:{}", told.concat()))
-    };
-    refuse(schema::check(kind, &object)?)?;
-    let decoded = serde_json::from_value(Value::Object(object))
-        .map_err(|error| anyhow!("{source}: {kind} {name} can't be decoded: {error}"))?;
-    refuse(check(&decoded))?;
-    Ok(decoded)
+    let mut problems = schema::check(kind, &object)?;
+    let decoded = serde_json::from_value(Value::Object(object));
+    if let Ok(decoded) = &decoded {
+        // What is known of a field's meaning tells more than its form does.
+        let found = check(decoded);
+        problems.retain(|problem| !found.iter().any(|better| better.field == problem.field));
+        problems.extend(found);
+    }
+    refuse(source, kind, &name, &problems)?;
+    decoded.map_err(|error| anyhow!("{source}: {kind} {name} can't be decoded: {error}"))
+}
+
+fn refuse(source: &str, kind: &str, name: &str, problems: &[Problem]) -> Result<()> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let told: Vec<_> = problems.iter().map(|p| format!("\n  {}: {}", p.field, p.what)).collect();
+    Err(anyhow!("{source}: {kind} {name} is not valid:{}", told.concat()))
 }
 
 fn name_of(source: &str, object: &Map<String, Value>) -> Result<String> {

@@ -8,8 +8,11 @@ mod check;
 mod cluster;
 mod concern;
 mod manifest;
+mod metadata;
+mod others;
 mod plan;
 mod plan_text;
+mod said;
 mod schema;
 mod screen;
 mod subjects;
@@ -32,6 +35,7 @@ use screen::Screen;
 /// # Errors
 /// Where a manifest is wrong, or the cluster does not give what is needed.
 pub fn plan(args: &PlanArgs) -> Result<()> {
+    args.rules.agree(args.policies.as_deref())?;
     let report = block_on(plan::report(args))?;
     for warning in report.warnings() {
         eprintln!("warning: {}", screen::clean(warning));
@@ -44,6 +48,7 @@ pub fn plan(args: &PlanArgs) -> Result<()> {
 /// # Errors
 /// Where there is no such campaign, or the cluster does not give what is needed.
 pub fn why(args: &WhyArgs) -> Result<()> {
+    args.rules.agree(None)?;
     let report = block_on(why::report(args))?;
     show(&args.show, &report, |screen| why_text::text(&report, screen))
 }

@@ -1,9 +1,10 @@
 //! The coming transitions of declarations, and what applying them would close.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use rules::decide::Decision;
 use rules::gates::Gate;
@@ -23,6 +24,8 @@ use super::when::Zone;
 
 /// What a tenant's requests may take where none is known.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
+/// What is closed by applying is closed in the first moment of a plan.
+const AT_ONCE: SignedDuration = SignedDuration::from_secs(1);
 /// What a plan can't know.
 const ASSUMPTIONS: [&str; 4] = [
     "few enough calls are active when a start is due",
@@ -37,12 +40,24 @@ const ASSUMPTIONS: [&str; 4] = [
 /// Where a manifest is wrong, or the cluster does not give what is needed.
 pub async fn report(args: &PlanArgs) -> Result<PlanReport> {
     let from = args.from.unwrap_or_else(Timestamp::now);
-    let Subjects { all, concern, before, notes } = gather(args).await?;
+    let Subjects { all, others, concern, before, mut notes } = gather(args).await?;
     let campaigns = all.iter().map(|subject| planned(args, subject, &concern, &before, from));
+    let campaigns = campaigns.collect::<Result<_>>()?;
+    let warnings = others.iter().flat_map(|other| warned(other, &concern, &before, from, &mut notes));
+    let warnings = warnings.collect();
+    if !others.is_empty() {
+        let namespaces: BTreeSet<_> = others.iter().map(|other| &other.namespace).collect();
+        notes.push(format!(
+            "{} more live campaigns of {} namespaces are not shown; only whether applying this closes them was looked at",
+            others.len(),
+            namespaces.len()
+        ));
+    }
     Ok(PlanReport {
         from,
         zone_database: zones::version(),
-        campaigns: campaigns.collect::<Result<_>>()?,
+        campaigns,
+        warnings,
         assumptions: ASSUMPTIONS.to_vec(),
         notes,
     })
@@ -91,6 +106,26 @@ fn planned(
         namespace: subject.namespace.clone(),
         name,
     })
+}
+
+/// What applying would do to a campaign that is not planned. Where nothing changes for its namespace nothing is asked.
+fn warned(
+    other: &Subject,
+    concern: &Concern,
+    before: &Concern,
+    from: Timestamp,
+    notes: &mut Vec<String>,
+) -> Vec<String> {
+    let policies = concern.about(&other.namespace);
+    if policies == before.about(&other.namespace) {
+        return Vec::new();
+    }
+    let until = from.checked_add(AT_ONCE).unwrap_or(Timestamp::MAX);
+    let plan = rehearse(other, &other.object.spec, &other.meta(), &policies, from, until);
+    let told = warnings(other, &plan, before, from, until);
+    let note = concern.note(&other.namespace).filter(|note| !told.is_empty() && !notes.contains(note));
+    notes.extend(note);
+    told
 }
 
 /// The plan of what is enforced: in mode Observe it is what would be done.

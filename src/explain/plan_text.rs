@@ -19,12 +19,17 @@ pub fn text(report: &PlanReport, screen: &Screen) -> String {
         }
         one(&mut out, report, campaign, screen);
     }
+    if !report.warnings.is_empty() {
+        line!(out);
+        warnings(&mut out, &report.warnings, screen);
+    }
     line!(out);
     let supposed =
         format!("Supposed: {}. Zone database {}.", report.assumptions.join("; "), report.zone_database);
     line!(out, "{}", screen.paint(Tone::Quiet, wrapped(&supposed, 0, 2)));
     notes(&mut out, &report.notes);
-    out
+    // Where no campaign is planned.
+    out.trim_start_matches('\n').to_owned()
 }
 
 fn one(out: &mut String, report: &PlanReport, campaign: &PlannedCampaign, screen: &Screen) {
@@ -61,7 +66,11 @@ fn one(out: &mut String, report: &PlanReport, campaign: &PlannedCampaign, screen
         line!(out, "{}", screen.paint(Tone::Doubt, wrapped(&at_the_end(held, &zone), 0, 2)));
     }
     notes(out, &campaign.notes);
-    for warning in &campaign.warnings {
+    warnings(out, &campaign.warnings, screen);
+}
+
+fn warnings(out: &mut String, warnings: &[String], screen: &Screen) {
+    for warning in warnings {
         line!(out, "{}", screen.paint(Tone::Bad, wrapped(&format!("WARNING: {warning}"), 0, 2)));
     }
 }

@@ -1,8 +1,12 @@
-//! Whether a manifest has the form that the CRD's schema asks for: no unknown field, every type, bound and word.
+//! Whether a manifest has the form that the CRD's schema asks for: no unknown field, every type, bound, pattern and word, and
+//! nothing twice in a list that is a set or a map.
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
+use regex::Regex;
 use serde_json::{Map, Value};
+
+use super::metadata;
 
 /// What is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +24,8 @@ impl Problem {
     }
 }
 
-/// Checks the `spec` of an object of this kind; every problem is told.
+/// Checks an object of this kind; every problem is told. Of a status only unknown fields are: the API server drops it unless it is
+/// written as one.
 ///
 /// # Errors
 /// Where the schema itself can't be had, which would be a defect.
@@ -28,18 +33,23 @@ pub fn check(kind: &str, object: &Map<String, Value>) -> Result<Vec<Problem>> {
     let definitions = rules::kinds::definitions().context("the definitions can't be put as JSON")?;
     let schema = definitions.iter().find(|(_, crd)| crd["spec"]["names"]["kind"] == kind);
     let schema =
-        schema.map(|(_, crd)| &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]);
-    let (Some(schema), mut problems) = (schema, Vec::new()) else { return Ok(Vec::new()) };
+        schema.map(|(_, crd)| &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]);
+    let mut problems = metadata::check(kind, object);
+    let Some(schema) = schema else { return Ok(problems) };
     match object.get("spec") {
-        Some(spec) => walk(schema, spec, "spec", &mut problems),
+        Some(spec) => walk(&schema["spec"], spec, "spec", &mut problems),
         None => problems.push(Problem::new("spec", "is missing")),
     }
+    let mut of_status = Vec::new();
+    object.get("status").into_iter().for_each(|s| walk(&schema["status"], s, "status", &mut of_status));
+    problems.extend(of_status.into_iter().filter(|problem| problem.what.starts_with(UNKNOWN)));
     for key in object.keys().filter(|key| !KNOWN.contains(&key.as_str())) {
-        problems.push(Problem::new(key, format!("unknown field; known here: {}", KNOWN.join(", "))));
+        problems.push(Problem::new(key, format!("{UNKNOWN}; known here: {}", KNOWN.join(", "))));
     }
     Ok(problems)
 }
 
+const UNKNOWN: &str = "unknown field";
 const KNOWN: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
 
 fn walk(schema: &Value, value: &Value, field: &str, problems: &mut Vec<Problem>) {
@@ -47,6 +57,7 @@ fn walk(schema: &Value, value: &Value, field: &str, problems: &mut Vec<Problem>)
         (Some("object"), Value::Object(map)) => object(schema, map, field, problems),
         (Some("array"), Value::Array(items)) => {
             bounded(schema, ["minItems", "maxItems"], items.len() as f64, "entries", field, problems);
+            twice(schema, items, field, problems);
             for (place, item) in items.iter().enumerate() {
                 walk(&schema["items"], item, &format!("{field}[{place}]"), problems);
             }
@@ -64,7 +75,31 @@ fn walk(schema: &Value, value: &Value, field: &str, problems: &mut Vec<Problem>)
     }
 }
 
+/// What a list may hold once only: each value of a set, each key of a map.
+fn twice(schema: &Value, items: &[Value], field: &str, problems: &mut Vec<Problem>) {
+    let keys = schema["x-kubernetes-list-map-keys"].as_array();
+    let key = |item: &Value| match (schema["x-kubernetes-list-type"].as_str(), keys) {
+        (Some("set"), _) => Some(vec![item.clone()]),
+        (Some("map"), Some(keys)) => {
+            let key: Vec<_> = keys.iter().filter_map(Value::as_str).map(|key| item[key].clone()).collect();
+            // What lacks its key is told as that.
+            (!key.iter().all(Value::is_null)).then_some(key)
+        }
+        _ => None,
+    };
+    let all: Vec<_> = items.iter().map(key).collect();
+    for (place, key) in all.iter().enumerate() {
+        let Some(key) = key else { continue };
+        if all.iter().take(place).flatten().any(|before| before == key) {
+            let words: Vec<_> = key.iter().map(short).collect();
+            let what = format!("{} is there twice, and may be there once", words.join(", "));
+            problems.push(Problem::new(format!("{field}[{place}]"), what));
+        }
+    }
+}
+
 fn object(schema: &Value, map: &Map<String, Value>, field: &str, problems: &mut Vec<Problem>) {
+    bounded(schema, ["minProperties", "maxProperties"], map.len() as f64, "entries", field, problems);
     let Some(known) = schema["properties"].as_object() else {
         // A map of free keys, such as labels.
         for (key, inner) in map {
@@ -77,7 +112,7 @@ fn object(schema: &Value, map: &Map<String, Value>, field: &str, problems: &mut 
             Some(schema) => walk(schema, inner, &format!("{field}.{key}"), problems),
             None => {
                 let names: Vec<_> = known.keys().map(String::as_str).collect();
-                let what = format!("unknown field; known here: {}", names.join(", "));
+                let what = format!("{UNKNOWN}; known here: {}", names.join(", "));
                 problems.push(Problem::new(format!("{field}.{key}"), what));
             }
         }
@@ -96,11 +131,21 @@ fn string(schema: &Value, text: &str, field: &str, problems: &mut Vec<Problem>) 
         let words: Vec<_> = words.iter().filter_map(Value::as_str).collect();
         problems.push(Problem::new(field, format!("{text:?} is not one of {}", words.join(", "))));
     }
-    if schema["format"] == "date-time" && text.parse::<Timestamp>().is_err() {
-        let what =
-            format!("{text:?} is no instant; RFC 3339 with an offset, such as 2026-11-23T09:00:00-05:00");
-        problems.push(Problem::new(field, what));
-    }
+    let pattern = schema["pattern"].as_str();
+    let matches = pattern.is_none_or(|pattern| Regex::new(pattern).is_ok_and(|regex| regex.is_match(text)));
+    let what = if schema["format"] == "date-time" && !(matches && is_instant(text)) {
+        format!("{text:?} is no instant; RFC 3339 with an offset, such as 2026-11-23T09:00:00-05:00")
+    } else if !matches {
+        format!("{text:?} does not match {}", pattern.unwrap_or_default())
+    } else {
+        return;
+    };
+    problems.push(Problem::new(field, what));
+}
+
+/// No clock of ours shows a leap second, and the API server takes none.
+fn is_instant(text: &str) -> bool {
+    text.get(17..19) != Some("60") && text.parse::<Timestamp>().is_ok()
 }
 
 fn bounded(
@@ -155,7 +200,7 @@ mod tests {
     use serde_json::json;
 
     fn problems(spec: Value) -> Vec<String> {
-        let object = json!({"spec": spec});
+        let object = json!({"metadata": {"name": "c-1"}, "spec": spec});
         let found = check("DialerCampaignState", object.as_object().unwrap()).unwrap();
         found.into_iter().map(|p| format!("{}: {}", p.field, p.what)).collect()
     }
@@ -188,6 +233,14 @@ mod tests {
             (
                 json!({"campaignId": "c", "state": "Paused", "complianceWindow": {"timeZones": []}}),
                 "spec.complianceWindow.timeZones: 0 is out of range: 1 to 32 entries",
+            ),
+            (
+                json!({"campaignId": "c", "state": "Paused", "complianceWindow": {"timeZones": ["UTC", "UTC"]}}),
+                "spec.complianceWindow.timeZones[1]: \"UTC\" is there twice, and may be there once",
+            ),
+            (
+                json!({"campaignId": "c", "state": "Paused", "tenantRef": {"name": "Not Valid!"}}),
+                "spec.tenantRef.name: \"Not Valid!\" does not match ^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$",
             ),
         ] {
             assert_eq!(problems(spec), [told]);

@@ -1,5 +1,7 @@
 //! What a plan is made for: declarations of a file, or live ones, with what is known of each.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, bail};
 use kube::ResourceExt;
 use rules::inputs::Meta;
@@ -9,10 +11,13 @@ use super::args::PlanArgs;
 use super::cluster::Cluster;
 use super::concern::Concern;
 use super::manifest::{self, Item, Manifests};
+use super::others;
 
 /// Everything that plans are made of.
 pub struct Subjects {
     pub all: Vec<Subject>,
+    /// Those that live besides, where the file holds what may close them: only warnings are told of them.
+    pub others: Vec<Subject>,
     /// The policies as they will be.
     pub concern: Concern,
     /// The policies as they are in the cluster.
@@ -43,19 +48,30 @@ pub async fn gather(args: &PlanArgs) -> Result<Subjects> {
     let cluster = connect(args, &mut notes).await?;
     let before = policies(args, cluster.as_ref(), &mut notes).await?.required(args.rules.require_policy);
     let mut concern = before.with(&file.policies, &file.labels);
-    let mut found = Subjects { all: Vec::new(), before, notes, concern: Concern::default() };
-    found.all = chosen(args, cluster.as_ref(), &mut file).await?;
+    let mut found =
+        Subjects { all: Vec::new(), others: Vec::new(), before, notes, concern: Concern::default() };
+    found.all = chosen(args, cluster.as_ref(), &mut file, &mut found.notes).await?;
     if let Some(cluster) = &cluster {
-        for Subject { namespace, .. } in &found.all {
+        if rules_of(args, &file) {
+            let here = args.namespace.as_deref().unwrap_or(&cluster.namespace).to_owned();
+            found.others = others::gather(cluster, &found.all, [here].into(), &mut found.notes).await;
+        }
+        let all = found.all.iter().chain(&found.others).map(|subject| subject.namespace.as_str());
+        for namespace in all.collect::<BTreeSet<_>>() {
             // Without the right to read them, every policy may concern it: said with the plan.
-            if let Err(why) = concern.learn(cluster, namespace).await {
-                found.notes.push(format!("{why:#}"));
-            }
-            let _ = found.before.learn(cluster, namespace).await;
+            let learnt =
+                concern.learn(cluster, namespace).await.and(found.before.learn(cluster, namespace).await);
+            let told = learnt.err().map(|why| format!("{why:#}"));
+            found.notes.extend(told.filter(|told| !found.notes.contains(told)));
         }
     }
     found.concern = concern;
     Ok(found)
+}
+
+/// Whether the file holds what may close campaigns that are not in it: policies, or labels by which policies select.
+fn rules_of(args: &PlanArgs, file: &Manifests) -> bool {
+    !(args.rules.no_policies || file.policies.is_empty() && file.labels.is_empty())
 }
 
 async fn connect(args: &PlanArgs, notes: &mut Vec<String>) -> Result<Option<Cluster>> {
@@ -91,7 +107,12 @@ async fn policies(args: &PlanArgs, cluster: Option<&Cluster>, notes: &mut Vec<St
 }
 
 /// The declarations that are asked for: those of the file, the one of this name, or all of the namespace.
-async fn chosen(args: &PlanArgs, cluster: Option<&Cluster>, file: &mut Manifests) -> Result<Vec<Subject>> {
+async fn chosen(
+    args: &PlanArgs,
+    cluster: Option<&Cluster>,
+    file: &mut Manifests,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Subject>> {
     let mut items = std::mem::take(&mut file.campaigns);
     if let Some(name) = &args.name {
         items.retain(|item| item.object.name_any() == *name);
@@ -116,22 +137,12 @@ async fn chosen(args: &PlanArgs, cluster: Option<&Cluster>, file: &mut Manifests
         Some(name) => vec![cluster.known_campaign(namespace, name).await?],
         None => cluster.campaigns(namespace).await?,
     };
-    if live.is_empty() {
+    if live.is_empty() && rules_of(args, file) {
+        notes.push(format!("no DialerCampaignState in namespace {namespace}: there is none to plan"));
+    } else if live.is_empty() {
         bail!("no DialerCampaignState in namespace {namespace}; is it another one (-n), or a file (-f)?");
     }
-    Ok(live.into_iter().map(|object| living(namespace, object)).collect())
-}
-
-/// A declaration as it is in force.
-fn living(namespace: &str, object: DialerCampaignState) -> Subject {
-    Subject {
-        live: Some(object.clone()),
-        object,
-        is_new: false,
-        namespace: namespace.to_owned(),
-        source: "the live object".to_owned(),
-        notes: Vec::new(),
-    }
+    Ok(live.into_iter().map(|object| Subject::living(namespace, object)).collect())
 }
 
 /// A declaration of a file, as if it were applied.
@@ -163,6 +174,18 @@ async fn declared(
 }
 
 impl Subject {
+    /// A declaration as it is in force.
+    pub fn living(namespace: &str, object: DialerCampaignState) -> Self {
+        Self {
+            live: Some(object.clone()),
+            object,
+            is_new: false,
+            namespace: namespace.to_owned(),
+            source: "the live object".to_owned(),
+            notes: Vec::new(),
+        }
+    }
+
     /// What will matter of its metadata: applying adds annotations and takes none away that others have set.
     pub fn meta(&self) -> Meta {
         let own = Meta::of(&self.object);

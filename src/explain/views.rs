@@ -20,6 +20,8 @@ pub struct PlanReport {
     /// The compiled-in zone database.
     pub zone_database: &'static str,
     pub campaigns: Vec<PlannedCampaign>,
+    /// What applying would do to live campaigns that are not among these.
+    pub warnings: Vec<String>,
     /// What a plan can't know, and takes for granted.
     pub assumptions: Vec<&'static str>,
     pub notes: Vec<String>,
@@ -198,7 +200,7 @@ pub struct SaidCondition {
 impl PlanReport {
     /// Every warning.
     pub fn warnings(&self) -> impl Iterator<Item = &String> {
-        self.campaigns.iter().flat_map(|campaign| &campaign.warnings)
+        self.campaigns.iter().flat_map(|campaign| &campaign.warnings).chain(&self.warnings)
     }
 }
 
@@ -240,9 +242,12 @@ impl Holding {
     }
 
     /// What it is, without the instant that is told beside it.
-    pub fn words(&self) -> &str {
-        let end = self.until.map(|until| format!("; opens {until}"));
-        end.and_then(|end| self.detail.strip_suffix(&end)).unwrap_or(&self.detail)
+    pub fn words(&self) -> String {
+        let Some(until) = self.until else { return self.detail.clone() };
+        match self.detail.strip_suffix(&format!("; opens {until}")) {
+            Some(words) => words.to_owned(),
+            None => self.detail.replace(&format!("; opens {until} with "), "; what opens last is "),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use rules::campaign::{Campaign, Seen};
 use rules::decide::{Decision, decide};
 use rules::gates::{Gate, Row, Verdict, WINDOW};
-use rules::inputs::{Claim, Inputs, Meta, Site, Tenant, Window};
+use rules::inputs::{Inputs, Meta, Site, Tenant, Window};
 use rules::kinds::{CXoneTenant, CampaignStatus, DialerCampaignState, Observed};
 use rules::plan::{Question, ideal_site, plan};
 use rules::policies::Policies;
@@ -18,6 +18,7 @@ use super::args::WhyArgs;
 use super::cluster::Cluster;
 use super::concern::Concern;
 use super::plan::{TIMEOUT, zone_of};
+use super::said;
 use super::views::{GateView, Holding, Said, SaidCondition, Source, Transition, WhyReport};
 use super::when::Zone;
 
@@ -27,6 +28,10 @@ const NEXT_AT_MOST: usize = 4;
 const AHEAD: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// The platform's clock where the operator said that it is wrong.
 const WRONG_CLOCK: SignedDuration = SignedDuration::from_secs(3600);
+
+/// Where the operator can't read what whoever asks can.
+const BEYOND: &str =
+    "the policies can be read from here, and the operator last said that it can't read them: it acts on that";
 
 /// Answers.
 ///
@@ -38,18 +43,23 @@ pub async fn report(args: &WhyArgs) -> Result<WhyReport> {
     let object = cluster.known_campaign(namespace, &args.name).await?;
     let tenant = cluster.tenant(namespace, &object.spec.tenant_ref.name).await?;
     let concern = concern(args, &cluster, namespace).await.with_context(|| last_words(&object))?;
+    let status = object.status.clone().unwrap_or_default();
+    let read = concern.about(namespace);
+    // With --no-policies it is asked what would be without them.
+    let policies = if args.rules.no_policies { read.clone() } else { said::policies(read.clone(), &status) };
+    let beyond = (policies != read).then(|| BEYOND.to_owned());
     let known = Known {
         namespace,
         name: &args.name,
-        status: object.status.clone().unwrap_or_default(),
+        status,
         meta: Meta::of(&object),
-        policies: concern.about(namespace),
+        policies,
         tenant: tenant.as_ref(),
         object: &object,
         at: Timestamp::now(),
     };
     let zone = zone_of(args.show.zone.as_deref(), &object.spec, &known.policies)?;
-    Ok(known.report(&zone, concern.note(namespace)))
+    Ok(known.report(&zone, concern.note(namespace).into_iter().chain(beyond)))
 }
 
 async fn concern(args: &WhyArgs, cluster: &Cluster, namespace: &str) -> Result<Concern> {
@@ -83,7 +93,7 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
-    fn report(&self, zone: &Zone, note: Option<String>) -> WhyReport {
+    fn report(&self, zone: &Zone, more: impl Iterator<Item = String>) -> WhyReport {
         let spec = &self.object.spec;
         let (site, window) =
             (self.site(), Window::at(spec.compliance_window.as_ref(), &self.policies, self.at));
@@ -91,7 +101,8 @@ impl Known<'_> {
         let campaign = self.campaign(now);
         let (policies, meta) = (&self.policies, &self.meta);
         let inputs = Inputs { spec, meta, site: &site, policies, window: &window, campaign: &campaign, now };
-        let decision = decide(&inputs);
+        let mut decision = decide(&inputs);
+        said::retell(&mut decision, &self.status);
         let next = self.next(&site, zone);
         let observed = campaign.known();
         let asked =
@@ -111,7 +122,7 @@ impl Known<'_> {
             declared: spec.state,
             effective: decision.effective,
             observed,
-            notes: answer::notes(&asked).into_iter().chain(note).collect(),
+            notes: answer::notes(&asked).into_iter().chain(more).collect(),
             operator: self.said(),
             gates,
             next,
@@ -126,7 +137,7 @@ impl Known<'_> {
         let seen = self.status.observed.filter(|observed| *observed != Observed::Unknown);
         campaign.seen = seen.map(|observed| Seen { observed, at: now });
         campaign.last_look = Some(now);
-        campaign.skew = self.says(Reason::ClockSkew).then_some(WRONG_CLOCK);
+        campaign.skew = said::gives(&self.status, Reason::ClockSkew).then_some(WRONG_CLOCK);
         campaign
     }
 
@@ -137,25 +148,15 @@ impl Known<'_> {
             status.conditions.iter().any(|c| c.type_ == conditions::READY && c.reason == not_allowed)
         });
         let timeout = self.tenant.and_then(|tenant| u64::try_from(tenant.spec.timeout_seconds).ok());
-        Site {
+        let site = Site {
             tenant: match self.tenant {
                 None => Tenant::NotFound,
                 Some(_) if refused => Tenant::NotAllowed,
                 Some(_) => Tenant::Usable,
             },
-            claim: match (self.says(Reason::DuplicateClaim), self.says(Reason::ClaimPending)) {
-                (true, _) => Claim::Lost { winner: None },
-                (_, true) => Claim::Pending,
-                _ => Claim::Held,
-            },
-            listed: !self.says(Reason::NotListed),
-            audit_writable: !self.says(Reason::AuditUnavailable),
             ..ideal_site(timeout.map_or(TIMEOUT, std::time::Duration::from_secs))
-        }
-    }
-
-    fn says(&self, reason: Reason) -> bool {
-        self.status.conditions.iter().any(|c| c.reason == reason.as_str())
+        };
+        said::site(&self.status, site)
     }
 
     fn next(&self, site: &Site, zone: &Zone) -> Vec<Transition> {

@@ -72,7 +72,7 @@ fn one(out: &mut String, gate: &GateView, zone: &Zone, screen: &Screen) {
     };
     let until = holding.until.map_or_else(String::new, |at| format!(" until {}", zone.named_local(at)));
     line!(out, "  {verdict}  {:24} {}{until}", gate.gate, holding.reason);
-    line!(out, "           {}", wrapped(holding.words(), 11, 11));
+    line!(out, "           {}", wrapped(&holding.words(), 11, 11));
     if let Some(citation) = holding.citation.as_ref().filter(|citation| !holding.detail.contains(*citation)) {
         line!(out, "           {}", wrapped(&format!("[{citation}]"), 11, 11));
     }

@@ -1,5 +1,7 @@
 //! `plan` and `why` of live objects: what they say is what the operator then does, and they write nothing.
 
+mod truth;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};

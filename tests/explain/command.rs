@@ -39,10 +39,16 @@ impl Folder {
 
     /// The same, with this on standard input.
     pub fn run_on(&self, args: &[&str], input: &str) -> Said {
+        self.run_with(args, &[], input)
+    }
+
+    /// The same, with these variables in the environment.
+    pub fn run_with(&self, args: &[&str], variables: &[(&str, &str)], input: &str) -> Said {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dialer-operator"));
         command.args(args).current_dir(self.path()).env_clear();
         // What looks like a cluster here would answer nobody.
         command.env("KUBECONFIG", self.path().join("kubeconfig")).env("HOME", self.path());
+        command.envs(variables.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();

@@ -140,6 +140,33 @@ fn without_a_cluster_what_needs_one_says_what_to_give_instead() {
 }
 
 #[test]
+fn flags_exclude_each_other_by_their_values_wherever_they_come_from() {
+    let folder = Folder::with(&[("c.yaml", &campaign(ALWAYS))]);
+    let run = |no_policies: &str, more: &[&str]| {
+        let args = [&["plan", "-f", "c.yaml"], more].concat();
+        folder.run_with(&args, &[("DIALER_NO_POLICIES", no_policies)], "")
+    };
+    for off in ["", "false", "0", "no"] {
+        for more in [&["--policies", "policies", "--require-policy"][..], &["--policies", "policies"]] {
+            let said = run(off, more);
+            assert!(said.well, "{off:?} {more:?}: {}", said.err);
+        }
+    }
+    let said = run("true", &["--require-policy"]);
+    assert!(
+        !said.well && said.err.contains("--no-policies cannot be used with --require-policy"),
+        "{}",
+        said.err
+    );
+    let said = run("true", &["--policies", "policies"]);
+    assert!(!said.well && said.err.contains("may come from DIALER_NO_POLICIES"), "{}", said.err);
+    let said = folder.run_with(&["why", "spring", "--no-policies"], &[("DIALER_REQUIRE_POLICY", "yes")], "");
+    assert!(!said.well && said.err.contains("--no-policies cannot be used"), "{}", said.err);
+    let said = run("true", &[]);
+    assert!(said.well, "{}", said.err);
+}
+
+#[test]
 fn a_kubeconfig_that_can_not_be_parsed_is_not_quoted() {
     let folder = Folder::with(&[
         ("kubeconfig", "users: [{name: x, user: {token: s3cret"),

@@ -37,6 +37,24 @@ fn a_freeze_with_an_end_is_told_with_both() {
 }
 
 #[test]
+fn what_closes_and_what_opens_last_are_both_told_where_they_differ() {
+    let hours = |from: &str, to: &str| {
+        format!("  hours: [{{days: [Mon, Tue, Wed, Thu, Fri, Sat, Sun], from: \"{from}\", to: \"{to}\"}}]")
+    };
+    let folder = Folder::with(&[
+        ("c.yaml", &campaign(ALWAYS)),
+        ("policies/early.yaml", &policy("early", &hours("08:00", "12:00"))),
+        ("policies/late.yaml", &policy("late", &hours("10:00", "21:00"))),
+    ]);
+    let out = folder.plan(&["--from", "2026-11-24T18:05:00Z", "--days", "2"]).out;
+    // Lines are broken at a hundred columns.
+    let flat = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told = "held now, OutsideWindow until Wed 2026-11-25 10:00:00 EST: outside policy early: Mon-Sun 08:00-12:00 in \
+                America/New_York, closed 30 s early; what opens last is policy late: Mon-Sun 10:00-21:00";
+    assert!(flat.contains(told), "{out}");
+}
+
+#[test]
 fn hours_that_never_open_are_told_as_such() {
     let never = "  complianceWindow:
     timeZones: [America/New_York, Asia/Tokyo]

@@ -111,6 +111,20 @@ fn what_opens_last_is_told_behind_a_start_though_another_rule_had_closed() {
 }
 
 #[test]
+fn what_runs_outside_hours_is_closed_by_the_rule_that_closes_and_not_by_the_one_that_opens_last() {
+    let mut sim = Sim::new("2026-11-23T22:00:00Z", D::Running, O::Running);
+    sim.policies =
+        by([policy("late", json!({"hours": [{"days": Day::WEEK, "from": "10:00", "to": "21:00"}]}))]);
+    let plan = foretold(&sim, 20);
+    let expected = [
+        ("2026-11-23T22:00:00Z".to_owned(), Effective::Held, String::new()),
+        ("2026-11-24T10:00:00Z".to_owned(), Effective::Running, "late".to_owned()),
+    ];
+    assert_eq!(rows(&plan), expected);
+    assert!(plan.changes[0].why.starts_with("Mon-Fri 08:00-20:00 in UTC"), "{}", plan.changes[0].why);
+}
+
+#[test]
 fn the_hour_that_comes_twice_is_foretold_twice() {
     let mut sim = Sim::new("2026-11-01T04:00:00Z", D::Running, O::Paused);
     sim.spec.compliance_window = Some(window(&["America/New_York"], &Day::WEEK, "01:15", "01:45", 0));

@@ -256,7 +256,7 @@ impl<'a> Rehearsal<'a> {
         before: Option<&Rest>,
     ) {
         let (why, policy) = match decision.closing {
-            Some(_) => why::closed(decision, window, before, self.now.wall),
+            Some(_) => why::closed(decision, window),
             None => why::opened(decision, before),
         };
         let (at, effective) = (self.now.wall, decision.effective);

@@ -1,7 +1,5 @@
 //! Which rule is behind a change, in words.
 
-use jiff::Timestamp;
-
 use super::Rest;
 use crate::decide::{Decision, holds_a_start};
 use crate::gates::{Gate, Obstacle, Row, WINDOW};
@@ -12,9 +10,8 @@ use crate::wants::Wants;
 
 type Why = (String, Option<PolicyRef>);
 
-/// Why it closes, or is held. The rule that ends the hours is told by the window as it was before: what it tells afterwards is
-/// behind its next opening, and that may be another rule.
-pub(super) fn closed(decision: &Decision, window: &Window, before: Option<&Rest>, at: Timestamp) -> Why {
+/// Why it closes, or is held. What opens the hours last may be another rule than the one that closes them.
+pub(super) fn closed(decision: &Decision, window: &Window) -> Why {
     let obstacle = decision.obstacles(Row::Run).next();
     let Some((gate, o)) = obstacle.and_then(|gate| Some((gate, gate.obstacle()?))) else {
         return (declared_closed(decision), None);
@@ -25,12 +22,12 @@ pub(super) fn closed(decision: &Decision, window: &Window, before: Option<&Rest>
     if gate.rule != WINDOW {
         return (o.detail.clone(), o.policy.clone());
     }
-    match (before.map(|before| &before.window), window) {
-        (Some(Window::Known(was)), _) if was.open && was.next_close == Some(at) => {
-            (was.rule.text.clone(), was.rule.policy.clone())
+    match window {
+        Window::Known(view) => {
+            let closing = view.closed_by.as_ref().unwrap_or(&view.rule);
+            (closing.text.clone(), closing.policy.clone())
         }
-        (_, Window::Known(is)) => (is.rule.text.clone(), is.rule.policy.clone()),
-        (_, Window::None(_)) => (o.detail.clone(), o.policy.clone()),
+        Window::None(_) => (o.detail.clone(), o.policy.clone()),
     }
 }
 
