@@ -20,6 +20,8 @@ pub struct Concern {
     labels: BTreeMap<String, BTreeMap<String, String>>,
     /// The namespaces that the cluster was asked for.
     learnt: BTreeSet<String>,
+    /// The policies of the file.
+    given: Vec<String>,
     required: bool,
     /// Nobody asks for policies.
     without: bool,
@@ -56,6 +58,7 @@ impl Concern {
     ) -> Self {
         let mut all = self.clone();
         policies.iter().for_each(|item| all.put(&item.object));
+        all.given = policies.iter().map(|item| item.object.name_any()).collect();
         all.labels.extend(labels.clone());
         all
     }
@@ -102,6 +105,19 @@ impl Concern {
         }
     }
 
+    /// Policies of the file that concern none of these namespaces: most often a label that nobody carries.
+    pub fn unheeded(&self, namespaces: &BTreeSet<&str>) -> Vec<String> {
+        let concerns =
+            |name: &str| namespaces.iter().any(|namespace| self.about(namespace).get(name).is_some());
+        let given = self.given.iter().filter(|name| !namespaces.is_empty() && !concerns(name));
+        let listed = namespaces.iter().copied().collect::<Vec<_>>().join(", ");
+        given
+            .map(|name| {
+                format!("policy {name} of the file selects none of the namespaces {listed}, by their labels")
+            })
+            .collect()
+    }
+
     /// What is to be said of it.
     pub fn note(&self, namespace: &str) -> Option<String> {
         let selected =
@@ -109,7 +125,7 @@ impl Concern {
         let count = selected.count();
         (!self.without && count > 0 && !self.labels.contains_key(namespace)).then(|| {
             format!(
-                "the labels of namespace {namespace} are not known: every policy is taken to concern it, {count} of them by a selector"
+                "the labels of namespace {namespace} are not known: every policy is taken to concern it, {count} of them by a selector; a Namespace with its labels in one of the files tells"
             )
         })
     }

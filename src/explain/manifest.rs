@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::check;
 use super::schema::{self, Problem};
 
+const GROUP: &str = "dialer.cxone-operator.io/";
 const VERSION: &str = "dialer.cxone-operator.io/v1alpha1";
 
 /// What manifests hold that a plan is made of.
@@ -77,7 +78,7 @@ pub fn read_folder(folder: &Path) -> Result<Manifests> {
         all.notes.append(&mut found.notes);
     }
     if all.policies.is_empty() {
-        all.notes.push(format!("{name} holds no DialingPolicy"));
+        all.notes.push(format!("{name} holds no DialingPolicy in its *.yaml"));
     }
     Ok(all)
 }
@@ -136,6 +137,11 @@ impl Manifests {
             }
             (other, "DialerCampaignState" | "DialingPolicy") => {
                 bail!("{source}: apiVersion {other:?} of {kind} is not known; {VERSION} is");
+            }
+            (ours, other) if ours.starts_with(GROUP) && other != "CXoneTenant" => {
+                bail!(
+                    "{source}: kind {other:?} is not known; DialerCampaignState, DialingPolicy and CXoneTenant are"
+                );
             }
             _ => self.notes.push(format!("{source}: {kind} is ignored")),
         }

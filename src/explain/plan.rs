@@ -45,6 +45,8 @@ pub async fn report(args: &PlanArgs) -> Result<PlanReport> {
     let campaigns = campaigns.collect::<Result<_>>()?;
     let warnings = others.iter().flat_map(|other| warned(other, &concern, &before, from, &mut notes));
     let warnings = warnings.collect();
+    let looked_at = all.iter().chain(&others).map(|subject| subject.namespace.as_str()).collect();
+    notes.extend(concern.unheeded(&looked_at));
     if !others.is_empty() {
         let namespaces: BTreeSet<_> = others.iter().map(|other| &other.namespace).collect();
         notes.push(format!(

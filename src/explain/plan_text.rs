@@ -50,6 +50,7 @@ fn one(out: &mut String, report: &PlanReport, campaign: &PlannedCampaign, screen
         line!(out, "{}", wrapped(&format!("policies that concern it: {}", policies.join(", ")), 0, 2));
     }
     line!(out, "from {begins}, {} days, times in {}", campaign.days.len(), campaign.zone);
+    notes(out, &campaign.notes);
     line!(out);
     line!(
         out,
@@ -65,7 +66,6 @@ fn one(out: &mut String, report: &PlanReport, campaign: &PlannedCampaign, screen
     for held in &campaign.held_at_end {
         line!(out, "{}", screen.paint(Tone::Doubt, wrapped(&at_the_end(held, &zone), 0, 2)));
     }
-    notes(out, &campaign.notes);
     warnings(out, &campaign.warnings, screen);
 }
 

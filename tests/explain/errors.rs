@@ -96,6 +96,10 @@ fn what_is_no_manifest_is_told_by_its_place() {
             "apiVersion: dialer.cxone-operator.io/v1\nkind: DialingPolicy",
             "apiVersion \"dialer.cxone-operator.io/v1\" of DialingPolicy is not known",
         ),
+        (
+            "apiVersion: dialer.cxone-operator.io/v1alpha1\nkind: DialingPolcy",
+            "kind \"DialingPolcy\" is not known; DialerCampaignState, DialingPolicy and CXoneTenant are",
+        ),
         ("apiVersion: v1\nkind: ConfigMap", "no DialerCampaignState to plan"),
         (
             "apiVersion: dialer.cxone-operator.io/v1alpha1\nkind: DialerCampaignState\nspec: {}",

@@ -71,6 +71,9 @@ fn policies_and_namespaces_of_the_file_count_and_what_selects_another_namespace_
     let told = plan(&folder, &["--from", "2026-11-24T03:00:00Z", "--days", "2"]);
     assert_eq!(told["campaigns"][0]["policies"], json!([{"name": "us", "generation": 0}]));
     assert_eq!(times(&told)[0], ("2026-11-24T13:00:00Z", "Running"));
+    let notes = told["notes"].as_array().unwrap();
+    let unheeded = "policy fr of the file selects none of the namespaces sales, by their labels";
+    assert!(notes.contains(&json!(unheeded)), "{notes:?}");
 
     // Without the labels each of them is taken to concern it, and that is said.
     let unlabelled = file.replace("name: sales, labels: {calls: us}", "name: other");
