@@ -1,19 +1,19 @@
 //! Dates of policies: from when, until when, and the days on which nobody is called.
 //!
-//! A test can't wait for a midnight: in no zone there is one but at a full quarter of an hour, and the binary has one clock,
-//! the system's. That a date takes effect at its very instant is shown by pure tests of the calendar; here, that the operator
-//! foretells that instant, to the second, and that what it foretells of hours it does is shown in `policies.rs`.
+//! A test can't wait for a midnight: in no zone there is one but at a full quarter of an hour. So one operator is started whose
+//! clock is ahead, shortly before the midnight of some zone; it closes, which no difference of clocks holds up. The others
+//! tell what the operator foretells.
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use rules::kinds::{Effective, WindowStatus};
 use serde_json::{Value, json};
 use simulator::State;
 
 use crate::hours::{DAYS, midnight, zone_where_it_is};
-use crate::policies::{held, running};
-use crate::stage::{ORG, Stage};
+use crate::policies::{AT_ONCE, held, running};
+use crate::stage::{ORG, Stage, ms_after};
 
 /// A zone where it is about noon, and the date there.
 fn noon() -> (Value, TimeZone, Date) {
@@ -22,6 +22,39 @@ fn noon() -> (Value, TimeZone, Date) {
     let window = json!({"timeZones": [name], "hours": hours, "closeLeadSeconds": 0});
     let today = Timestamp::now().to_zoned(zone.clone()).date();
     (json!({"complianceWindow": window}), zone, today)
+}
+
+/// The next full hour, and a zone whose midnight it is.
+fn next_midnight() -> (Timestamp, String) {
+    let hour = Timestamp::from_second((Timestamp::now().as_second() / 3600 + 1) * 3600).unwrap();
+    let zone = match hour.to_zoned(TimeZone::UTC).hour() {
+        0 => "UTC".to_owned(),
+        // The signs of these names are the other way round: `Etc/GMT-9` is nine hours ahead.
+        west @ 1..=10 => format!("Etc/GMT+{west}"),
+        east => format!("Etc/GMT-{}", 24 - east),
+    };
+    (hour, zone)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_future_first_day_takes_effect_at_its_midnight() {
+    let (midnight, zone) = next_midnight();
+    let mut stage = Stage::without_operator().await;
+    let first = midnight.to_zoned(TimeZone::get(&zone).unwrap()).date();
+    let law = json!({"hours": morning(), "timeZones": [zone], "effectiveFrom": first.to_string()});
+    stage.apply_policy("new-law", law).await;
+    let edge = Timestamp::now() + SignedDuration::from_secs(20);
+    stage.operator.shift_clock(SignedDuration::from_secs(midnight.duration_since(edge).as_secs()));
+    let edge = midnight - SignedDuration::from_secs(midnight.duration_since(edge).as_secs());
+    stage.start_operator(&[]);
+    running(&stage, &["c-1"], &json!({})).await;
+    assert!(Timestamp::now() < edge, "the machine is too slow");
+
+    let put = stage.until_puts("c-1", 1).await.remove(0);
+    eprintln!("FIGURE close after the first midnight of a policy: {} ms", ms_after(edge, &put));
+    assert!(AT_ONCE.contains(&ms_after(edge, &put)), "{}", stage.story("c-1").await);
+    let status = stage.until_ready("c-1", "True", "OutsideWindow").await.status.unwrap();
+    assert_eq!(status.last_transition.unwrap().decided_by, Some(stage.policy_ref("new-law", 1)));
 }
 
 /// Hours of the morning: at noon they are over.

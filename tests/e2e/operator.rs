@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use jiff::SignedDuration;
 use serde_json::Value;
 
 /// The operator's process, its log and its audit record.
@@ -12,6 +13,8 @@ pub struct Operator {
     namespace: String,
     endpoint: String,
     folder: PathBuf,
+    /// How far its wall clock is ahead.
+    clock_shift: Option<SignedDuration>,
     child: Option<Child>,
 }
 
@@ -23,8 +26,23 @@ impl Operator {
             namespace: namespace.to_owned(),
             endpoint: endpoint.to_owned(),
             folder: folder.to_owned(),
+            clock_shift: None,
             child: None,
         }
+    }
+
+    /// From its next start on its wall clock is that far ahead.
+    pub fn shift_clock(&mut self, shift: SignedDuration) {
+        self.clock_shift = Some(shift);
+    }
+
+    /// The library that shifts the wall clock of who loads it.
+    fn clock_library(&self) -> PathBuf {
+        let (source, library) = ("tests/e2e/clock_shift.c", self.folder.join("clock_shift.so"));
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+        let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).status();
+        assert!(built.expect("a C compiler").success());
+        library
     }
 
     /// Starts it; its output is appended to what earlier ones left.
@@ -47,6 +65,10 @@ impl Operator {
         }
         command.args(args.iter().filter(|arg| !["--no-endpoint", "--all-namespaces"].contains(arg)));
         command.env("KUBECONFIG", &self.kubeconfig);
+        if let Some(shift) = self.clock_shift {
+            command.env("LD_PRELOAD", self.clock_library());
+            command.env("WALL_CLOCK_SHIFT", shift.as_secs().to_string());
+        }
         command.stdin(Stdio::null()).stdout(self.append("stdout")).stderr(self.append("stderr"));
         self.child = Some(command.spawn().expect("the operator starts"));
     }
