@@ -128,8 +128,9 @@ fn the_commands_of_the_brake_freeze_and_let_go_and_applying_its_file_again_lifts
         assert_eq!(freeze(), frozen);
         apply();
         assert_eq!(freeze(), frozen, "applied again {how:?}");
-        let shown = shell(&cluster, "kubectl get dpol emergency");
-        assert!(shown.contains("FROZEN") && shown.contains("say why"), "{shown}");
+        // Whether it holds is told by its state, which takes an operator; what is written stands in the wide form.
+        let shown = shell(&cluster, "kubectl get dpol emergency -o wide");
+        assert!(shown.contains("FREEZE") && shown.contains("say why"), "{shown}");
         shell(&cluster, &command("Let go again:"));
         assert_eq!(freeze(), Value::Null);
     }

@@ -30,6 +30,7 @@ use super::scalars::{Instant, LocalDate, Zone};
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].message"
     ),
+    printcolumn(name = "Freeze", type_ = "string", json_path = ".spec.freeze.reason", priority = 1),
     printcolumn(name = "Citation", type_ = "string", json_path = ".spec.citation", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.size() <= 63").message("metadata.name must be at most 63 characters")
