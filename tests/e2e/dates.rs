@@ -40,7 +40,7 @@ fn next_midnight() -> (Timestamp, String) {
 async fn a_future_first_day_takes_effect_at_its_midnight() {
     let (midnight, zone) = next_midnight();
     let mut stage = Stage::without_operator().await;
-    let first = midnight.to_zoned(TimeZone::get(&zone).unwrap()).date();
+    let first = midnight.to_zoned(rules::zones::zone(&zone).unwrap()).date();
     let law = json!({"hours": morning(), "timeZones": [zone], "effectiveFrom": first.to_string()});
     stage.apply_policy("new-law", law).await;
     let edge = Timestamp::now() + SignedDuration::from_secs(20);
