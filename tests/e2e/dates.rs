@@ -1,8 +1,7 @@
 //! Dates of policies: from when, until when, and the days on which nobody is called.
 //!
-//! A test can't wait for a midnight: in no zone there is one but at a full quarter of an hour. So one operator is started whose
-//! clock is ahead, shortly before the midnight of some zone; it closes, which no difference of clocks holds up. The others
-//! tell what the operator foretells.
+//! A test can't wait for a midnight, or for the night in which clocks are set back. So operators are started whose clock is
+//! ahead, shortly before; they close, which no difference of clocks holds up. The other tests are of what the operator foretells.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -14,6 +13,7 @@ use simulator::State;
 use crate::hours::{DAYS, midnight, zone_where_it_is};
 use crate::policies::{AT_ONCE, held, running};
 use crate::stage::{ORG, Stage, ms_after};
+use crate::unlisted::behind_a_proxy;
 
 /// A zone where it is about noon, and the date there.
 fn noon() -> (Value, TimeZone, Date) {
@@ -36,6 +36,26 @@ fn next_midnight() -> (Timestamp, String) {
     (hour, zone)
 }
 
+/// Starts the operator so that, by its clock, that instant comes in some seconds; gives when it does by ours.
+fn start_before(stage: &mut Stage, instant: Timestamp) -> Timestamp {
+    let shift = instant.duration_since(Timestamp::now() + SignedDuration::from_secs(20));
+    let shift = SignedDuration::from_secs(shift.as_secs());
+    stage.operator.shift_clock(shift);
+    stage.start_operator(&[]);
+    instant - shift
+}
+
+/// Proves that a running campaign is closed at this edge, by that policy.
+async fn closes_at_its_edge(stage: &Stage, edge: Timestamp, policy: &str) {
+    running(stage, &["c-1"], &json!({})).await;
+    assert!(Timestamp::now() < edge, "the machine is too slow");
+    let put = stage.until_puts("c-1", 1).await.remove(0);
+    eprintln!("FIGURE close after an edge of {policy}, clock ahead: {} ms", ms_after(edge, &put));
+    assert!(AT_ONCE.contains(&ms_after(edge, &put)), "{}", stage.story("c-1").await);
+    let status = stage.until_ready("c-1", "True", "OutsideWindow").await.status.unwrap();
+    assert_eq!(status.last_transition.unwrap().decided_by, Some(stage.policy_ref(policy, 1)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_future_first_day_takes_effect_at_its_midnight() {
     let (midnight, zone) = next_midnight();
@@ -43,18 +63,25 @@ async fn a_future_first_day_takes_effect_at_its_midnight() {
     let first = midnight.to_zoned(rules::zones::zone(&zone).unwrap()).date();
     let law = json!({"hours": morning(), "timeZones": [zone], "effectiveFrom": first.to_string()});
     stage.apply_policy("new-law", law).await;
-    let edge = Timestamp::now() + SignedDuration::from_secs(20);
-    stage.operator.shift_clock(SignedDuration::from_secs(midnight.duration_since(edge).as_secs()));
-    let edge = midnight - SignedDuration::from_secs(midnight.duration_since(edge).as_secs());
-    stage.start_operator(&[]);
-    running(&stage, &["c-1"], &json!({})).await;
-    assert!(Timestamp::now() < edge, "the machine is too slow");
+    let edge = start_before(&mut stage, midnight);
+    closes_at_its_edge(&stage, edge, "new-law").await;
+}
 
-    let put = stage.until_puts("c-1", 1).await.remove(0);
-    eprintln!("FIGURE close after the first midnight of a policy: {} ms", ms_after(edge, &put));
-    assert!(AT_ONCE.contains(&ms_after(edge, &put)), "{}", stage.story("c-1").await);
-    let status = stage.until_ready("c-1", "True", "OutsideWindow").await.status.unwrap();
-    assert_eq!(status.last_transition.unwrap().decided_by, Some(stage.policy_ref("new-law", 1)));
+#[tokio::test(flavor = "multi_thread")]
+async fn hours_that_end_in_the_repeated_hour_close_a_second_time_on_its_far_side() {
+    // Through the proxy without TLS: it is months from now, by when a certificate of today may have ended.
+    let (mut stage, _proxy) = behind_a_proxy().await;
+    let zone = rules::zones::zone("Australia/Sydney").unwrap();
+    let offset = |at: Timestamp| zone.to_offset(at).seconds();
+    let second = SignedDuration::from_secs(1);
+    let mut shifts = zone.following(Timestamp::now()).map(|shift| shift.timestamp());
+    let back = shifts.find(|at| offset(*at) < offset(*at - second)).expect("Sydney sets its clocks back");
+    let ends = back + SignedDuration::from_mins(30);
+    let far_side = ends.to_zoned(zone.clone()).strftime("%H:%M").to_string();
+    let hours = json!([{"days": DAYS, "from": "00:00", "to": far_side}]);
+    stage.apply_policy("night", json!({"hours": hours, "timeZones": ["Australia/Sydney"]})).await;
+    let edge = start_before(&mut stage, ends);
+    closes_at_its_edge(&stage, edge, "night").await;
 }
 
 /// Hours of the morning: at noon they are over.
