@@ -8,7 +8,7 @@ use crate::kubernetes::WatchFailure;
 
 /// A list that can't be had for that long is missing: until then it only holds starts, so that neither a restart nor a moment
 /// without rights pauses what runs.
-pub const MISSING_AFTER: Duration = Duration::from_secs(30);
+const MISSING_AFTER: Duration = Duration::from_secs(30);
 
 /// So long nothing is said of it: every start of the operator and every watch that breaks takes a moment.
 const TOLD_AFTER: Duration = Duration::from_secs(5);

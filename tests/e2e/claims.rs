@@ -9,7 +9,8 @@ use rules::kinds::DialerCampaignState;
 use serde_json::{Value, json};
 use simulator::{Effect, Fault, FaultRoute, LogEntry, Route, Simulator, SimulatorConfig, State};
 
-use crate::stage::{ORG, Stage, new_namespace};
+use crate::cluster::new_namespace;
+use crate::stage::{ORG, Stage};
 
 /// Creation is told in whole seconds: what is created after this is younger, and no tie.
 async fn until_younger_than(object: &DialerCampaignState) {

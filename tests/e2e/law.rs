@@ -9,7 +9,8 @@ use kube::{Api, ResourceExt};
 use rules::kinds::{DialingPolicy, PolicyRef};
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, client, hand};
+use crate::cluster::client;
+use crate::stage::{Stage, hand};
 
 /// The policies that a stage has made. Policies belong to no namespace: they are deleted with the stage, however its test ends.
 pub struct Law {

@@ -1,11 +1,13 @@
 //! End to end: the real binary, a real API server, and the simulator's request log. Each test is named by what holds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cluster;
 mod hours;
 mod law;
 mod operator;
 mod proxy;
 mod stage;
+mod waiting;
 
 mod answers;
 mod brakes;

@@ -8,9 +8,11 @@ use rules::kinds::{DialingPolicy, PolicyState, PolicyStatus};
 use serde_json::{Value, json};
 use simulator::{LogEntry, Route, State};
 
+use crate::cluster::new_namespace;
 use crate::hours::{around_the_clock, closed_now, closes_at, in_seconds, midnight, opens_in, without_zones};
 use crate::policies::{held, only_in, running};
-use crate::stage::{ORG, PATIENCE, Stage, new_namespace, until_object};
+use crate::stage::{ORG, PATIENCE, Stage};
+use crate::waiting::until_object;
 
 /// An operator of all namespaces: only such a one can count.
 async fn of_all_namespaces() -> Stage {

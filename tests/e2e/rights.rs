@@ -13,9 +13,11 @@ use rules::kinds::{DialerCampaignState, DialingPolicy, FINALIZER, RECONCILE};
 use serde_json::{Value, json};
 use simulator::{Effect, Fault, FaultRoute, Route, State};
 
+use crate::cluster::start_cluster_with;
 use crate::hours::around_the_clock;
 use crate::operator::Operator;
-use crate::stage::{ORG, PATIENCE, Stage, id_of, says, start_cluster_with, until_object};
+use crate::stage::{ORG, PATIENCE, Stage, id_of, says};
+use crate::waiting::until_object;
 
 const USER: &str = "operator";
 const OURS: &str = "dialer.cxone-operator.io";

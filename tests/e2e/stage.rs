@@ -1,28 +1,25 @@
 //! A stage for one test: a namespace of its own on a real API server, a simulator, and the real operator.
 
-use std::fmt::Debug;
 use std::path::Path;
 use std::time::Duration;
 
-use devcluster::{Cluster, Options};
+use devcluster::Cluster;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::runtime::wait::{await_condition, conditions};
-use kube::{Api, Client, Config, Resource, ResourceExt};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, Client};
 use rules::kinds::{CXoneTenant, CampaignStatus, DialerCampaignState, TenantStatus};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use simulator::{LogEntry, Route, Simulator, SimulatorConfig};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
+use crate::cluster::{client, new_namespace, start_cluster};
 use crate::hours::around_the_clock;
 use crate::law::Law;
 use crate::operator::Operator;
+use crate::waiting::{until_object, until_object_within};
 
 /// Nothing that is waited for takes that long, unless the machine is overloaded: windows open up to 65 s from now.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -361,77 +358,6 @@ impl Stage {
 pub fn says(object: &DialerCampaignState, condition: &str) -> Option<(String, String, String)> {
     let condition = object.status.as_ref()?.condition(condition)?.clone();
     Some((condition.status, condition.reason, condition.message))
-}
-
-/// Waits until an object is as told, or is not there as told; an error says what was in the way.
-pub async fn until_object<K>(
-    api: &Api<K>,
-    name: &str,
-    holds: impl Fn(Option<&K>) -> bool,
-) -> Result<Option<K>, String>
-where
-    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
-{
-    until_object_within(PATIENCE, api, name, holds).await
-}
-
-async fn until_object_within<K>(
-    patience: Duration,
-    api: &Api<K>,
-    name: &str,
-    holds: impl Fn(Option<&K>) -> bool,
-) -> Result<Option<K>, String>
-where
-    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
-{
-    let mut failure = None;
-    let waiting = async {
-        // A watch that fails ends the waiting. It fails where this process holds a connection that died while the API
-        // server was frozen: that is no fact about the object, so the watch begins anew.
-        loop {
-            match await_condition(api.clone(), name, |object: Option<&K>| holds(object)).await {
-                Ok(object) => return object,
-                Err(error) => failure = Some(error),
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    let found = tokio::time::timeout(patience, waiting).await;
-    found.map_err(|_| format!("not within {patience:?}; the last failure of the watch: {failure:?}"))
-}
-
-/// An API server with the kinds applied.
-pub async fn start_cluster() -> Cluster {
-    start_cluster_with(Options::default()).await
-}
-
-/// The same, of that make.
-pub async fn start_cluster_with(options: Options) -> Cluster {
-    let cluster = tokio::task::spawn_blocking(move || Cluster::start(&options)).await.unwrap();
-    let cluster = cluster.expect("a control plane");
-    let api: Api<CustomResourceDefinition> = Api::all(client(cluster.kubeconfig()).await);
-    for (_, definition) in rules::kinds::definitions().unwrap() {
-        let crd: CustomResourceDefinition = serde_json::from_value(definition).unwrap();
-        api.create(&PostParams::default(), &crd).await.unwrap();
-        await_condition(api.clone(), &crd.name_any(), conditions::is_crd_established()).await.unwrap();
-    }
-    cluster
-}
-
-/// A client for this kubeconfig.
-pub async fn client(kubeconfig: &Path) -> Client {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let file = Kubeconfig::read_from(kubeconfig).unwrap();
-    Client::try_from(Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap())
-        .unwrap()
-}
-
-/// A namespace of a new name.
-pub async fn new_namespace(client: &Client) -> String {
-    let name = format!("t-{}", uuid::Uuid::new_v4().simple());
-    let body: Namespace = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
-    Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &body).await.unwrap();
-    name
 }
 
 /// The field manager of a person.

@@ -8,7 +8,8 @@ use rules::kinds::{CXoneTenant, CampaignStatus, HOLD, Observed, RECONCILE};
 use serde_json::json;
 use simulator::{Effect, Fault, FaultRoute, Route, Simulator, SimulatorConfig, State};
 
-use crate::stage::{ORG, Stage, says, until_object};
+use crate::stage::{ORG, Stage, says};
+use crate::waiting::until_object;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_tenant_is_said_and_its_campaign_is_driven_as_soon_as_it_appears() {

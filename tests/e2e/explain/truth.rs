@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use simulator::State;
 
 use super::{create, kubeconfig_of, manifest, policy, run, run_as, told};
+use crate::cluster::new_namespace;
 use crate::hours::closed_now;
 use crate::operator::Operator;
-use crate::stage::{ORG, PATIENCE, Stage, new_namespace};
+use crate::stage::{ORG, PATIENCE, Stage};
 
 fn gate<'a>(why: &'a Value, name: &str) -> &'a Value {
     why["gates"].as_array().unwrap().iter().find(|gate| gate["gate"] == name).unwrap()
