@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use simulator::{Effect, Fault, FaultRoute, Route, State};
 
 use crate::hours::{around_the_clock, closed_now};
-use crate::stage::{ORG, PATIENCE, Stage, hand};
+use crate::stage::{ORG, PATIENCE, Stage, hand, id_of};
 
 async fn hold(stage: &Stage) {
     stage.annotate("c-1", HOLD, Some("for a moment")).await;
@@ -45,6 +45,8 @@ async fn every_put_is_announced_before_it_goes_out_and_has_one_outcome_under_one
 
     let puts = stage.sim.puts("c-1");
     assert_eq!(stage.put_words("c-1"), ["running", "paused", "running", "stopped"]);
+    // The Event follows the status, and is waited for here.
+    stage.assert_one_outcome("c-1", &id_of(&puts[3]), "Applied").await;
     let lines = stage.audit("c-1");
     let notes: Vec<String> = stage.events("c-1").await.into_iter().filter_map(|e| e.note).collect();
     let history = object.status.as_ref().unwrap().history.clone();
