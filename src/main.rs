@@ -5,6 +5,7 @@ mod audit;
 mod cli;
 mod clock;
 mod control;
+mod crash;
 mod crd;
 mod explain;
 mod kubernetes;

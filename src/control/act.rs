@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cxone::{CampaignStatus as Wire, Dialer, Lane, Transition};
-use rules::campaign::transition;
+use rules::campaign::{Note, transition};
 use rules::decide::{Decision, Step};
 use rules::kinds::{Cause, DeletionPolicy, Outcome, PendingTransition, ResumeMode, Target};
 use rules::trouble::Trouble;
@@ -15,6 +15,7 @@ use super::pass::Pass;
 use super::record::TRY_SOON;
 use super::tenants::TenantClient;
 use crate::clock;
+use crate::crash::{self, Deed};
 
 /// Less than [`rules::campaign::CLOSE_EVERY`], which two tries of a close are at most apart, with time to read in between.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(6);
@@ -33,7 +34,8 @@ impl Pass<'_> {
         let pending = self.open(to, cause, blind, decision);
         let attempt = self.work.campaign.press.map_or(1, |press| press.tries + 1);
         // Where the audit log can't be written, or not soon, the line stands on standard error: a close goes on.
-        let _ = self.audit_intent(&pending, attempt, decision, CLOSE_ANNOUNCED_WITHIN).await;
+        let announced = self.audit_intent(&pending, attempt, decision, CLOSE_ANNOUNCED_WITHIN);
+        let _ = crash::around(Deed::IntentAppend, announced).await;
         self.work.campaign.sending(clock::now());
         let answer = send_close(site, self.campaign_id().to_owned(), self.on_the_wire(&pending)).await;
         let failed = answer.err().map(|error| self.told("a close did not get through", &error, None));
@@ -52,16 +54,19 @@ impl Pass<'_> {
         self.is_acting();
         let pending = self.open(Target::Running, cause, false, decision);
         self.persist_intent().await?;
-        let announced = self.audit_intent(&pending, 1, decision, START_ANNOUNCED_WITHIN).await;
+        let announced = self.audit_intent(&pending, 1, decision, START_ANNOUNCED_WITHIN);
+        let announced = crash::around(Deed::IntentAppend, announced).await;
         if announced.is_err() || !self.may_still_start() {
             let ended = self.work.campaign.end(Outcome::NotApplied, clock::now());
-            self.put_on_record(ended, decision);
+            self.put_on_record(ended.map(Note::Ended), decision);
             return ControlFlow::Continue(());
         }
         // From here on it may have been sent, whatever cuts this pass short.
         self.work.campaign.sending(clock::now());
         self.work.campaign.start_sent(clock::now(), site.timeout);
-        let answer = site.client.request(self.campaign_id(), &self.on_the_wire(&pending), Lane::Open).await;
+        let wire = self.on_the_wire(&pending);
+        let request = site.client.request(self.campaign_id(), &wire, Lane::Open);
+        let answer = crash::around(Deed::Put, request).await;
         if let Err(error) = answer {
             let trouble = self.told("a start did not get through", &error, self.work.campaign.starts.last);
             self.audit_failure(&pending, 1, trouble, decision);
@@ -74,7 +79,7 @@ impl Pass<'_> {
 
     fn start_refused(&mut self, trouble: Trouble, decision: &Decision) {
         let ended = self.work.campaign.start_refused(trouble, clock::now(), clock::jitter());
-        self.put_on_record(ended, decision);
+        self.put_on_record(ended.map(Note::Ended), decision);
     }
 
     fn open(&mut self, to: Target, cause: Cause, blind: bool, decision: &Decision) -> PendingTransition {
@@ -86,7 +91,7 @@ impl Pass<'_> {
             ..transition(Uuid::new_v4(), from, to, cause, self.meta.generation, blind, now)
         };
         let (pending, superseded) = self.work.campaign.open(new, now);
-        self.put_on_record(superseded, decision);
+        self.put_on_record(superseded.map(Note::Ended), decision);
         pending
     }
 
@@ -125,7 +130,9 @@ async fn send_close(
     campaign: String,
     transition: Transition,
 ) -> Result<(), cxone::Trouble> {
-    let sent = tokio::spawn(async move { site.client.request(&campaign, &transition, Lane::Close).await });
+    let sent = tokio::spawn(async move {
+        crash::around(Deed::Put, site.client.request(&campaign, &transition, Lane::Close)).await
+    });
     match tokio::time::timeout(CLOSE_PATIENCE, sent).await {
         Ok(Ok(answer)) => answer.map(|_| ()),
         Ok(Err(_)) | Err(_) => {

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt;
-use rules::campaign::Note;
 use rules::decide::Decision;
 use rules::gates::{Gate, Obstacle, Verdict};
 use rules::kinds::{DeletionPolicy, Mode, Outcome, PendingTransition, TransitionRecord};
 use rules::reasons::{Reason, conditions};
 use rules::trouble::Trouble;
 
-use super::board::{Desk, Work};
+use super::board::Desk;
 use super::context::Context;
+use super::outcomes;
 use super::pass::Pass;
+use super::work::Work;
 use crate::audit::{AuditEvent, AuditOutcome, AuditRecord, Ending, Phase};
 use crate::clock;
 
@@ -88,7 +89,7 @@ fn verdict(gate: &Gate) -> String {
     }
 }
 
-fn base_record(ctx: &Context, work: &Work, event: AuditEvent) -> AuditRecord {
+pub(super) fn base_record(ctx: &Context, work: &Work, event: AuditEvent) -> AuditRecord {
     let object = &work.object;
     let namespace = object.namespace().unwrap_or_default();
     let tenant = object.spec.tenant_ref.name.clone();
@@ -134,12 +135,9 @@ pub async fn ended(ctx: Arc<Context>, desk: Arc<Desk>) {
         return;
     }
     // It was held back by no finalizer of ours: a transition may still be under way.
-    if let Some(Note::Ended(record)) = work.campaign.end(Outcome::Unknown, clock::now()) {
-        ctx.metrics.transition_ended(&record);
-        let mut line = base_record(&ctx, &work, AuditEvent::StateTransition);
-        of_outcome(&mut line, &record);
-        ctx.audit.tell(&line);
-    }
+    let unknown = work.campaign.end(Outcome::Unknown, clock::now());
+    outcomes::stage_found(&ctx, &mut work, unknown);
+    outcomes::tell_all(&ctx, &mut work).await;
     let spec = &work.object.spec;
     // Its claim is gone with it; whether it had lost it is what was last told.
     let stalled = work.campaign.status.condition(conditions::STALLED);

@@ -3,12 +3,14 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use rules::campaign::Note;
 use rules::decide::Decision;
 use rules::inputs::{Claim, Meta, Tenant};
 use rules::kinds::{DeletionPolicy, Mode, Observed, Outcome};
 use rules::wants::Wants;
 
 use super::audit_lines::supervision_ended;
+use super::outcomes;
 use super::pass::Pass;
 use super::record::{PATIENCE, TRY_SOON, patience};
 use crate::audit::Ending;
@@ -97,7 +99,13 @@ impl Pass<'_> {
 
     async fn let_go(&mut self, ending: Ending, decision: &Decision) {
         if let Some(ended) = self.work.campaign.end(Outcome::Unknown, clock::now()) {
-            self.note(&ended, decision);
+            self.note(&Note::Ended(ended), decision);
+        }
+        if !self.work.untold.is_empty() {
+            self.tell_status(decision);
+            // The object is about to go: where its last status can't be written what happened is told all the same.
+            let _ = self.write_status(TRY_SOON).await;
+            outcomes::tell_all(self.ctx, self.work).await;
         }
         let warning = ending == Ending::LeftRunning;
         let message = match ending {

@@ -14,6 +14,7 @@ mod claims;
 mod context;
 mod finalizer;
 mod listing;
+mod outcomes;
 mod pass;
 mod policies;
 mod policy_book;
@@ -21,6 +22,7 @@ mod policy_status;
 mod record;
 mod tenants;
 mod undecodable;
+mod work;
 
 pub use campaigns::supervise as supervise_campaigns;
 pub use context::Context;

@@ -15,11 +15,14 @@ use rules::wants::Wants;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use super::board::{Call, Desk, Work};
+use super::board::{Call, Desk};
 use super::claims::Examined;
 use super::context::Context;
+use super::outcomes;
 use super::tenants::TenantClient;
+use super::work::Work;
 use crate::clock;
+use crate::crash::{self, Deed};
 
 /// A pass takes no more steps than that; it never needs that many.
 const MAX_STEPS: usize = 16;
@@ -84,11 +87,13 @@ impl<'a> Pass<'a> {
     pub async fn guard(mut self) -> Duration {
         self.starts = false;
         let cut = cut(self.call.clone(), self.work.window(Timestamp::now()).next_close(), &self.desk.shield);
-        tokio::select! {
+        let wake_in = tokio::select! {
             biased;
             () = cut => Duration::ZERO,
             decision = self.observe_decide_act() => decision.wake_in,
-        }
+        };
+        outcomes::tell_all(self.ctx, self.work).await;
+        wake_in
     }
 
     /// Runs it, unless the hours end or the declaration changes meanwhile. Gives how long until the next one.
@@ -218,7 +223,8 @@ impl<'a> Pass<'a> {
         self.work.campaign.looking(begun, self.meta.reconcile.as_deref());
         self.looking_since = Some(begun.mono);
         let id = self.campaign_id().to_owned();
-        let answer = tokio::time::timeout(patience, site.client.observe(&id, lane)).await;
+        let reading = tokio::time::timeout(patience, site.client.observe(&id, lane));
+        let answer = crash::around(Deed::Read, reading).await;
         self.looking_since = None;
         match answer {
             Ok(answer) => answer
@@ -248,7 +254,7 @@ impl<'a> Pass<'a> {
                 if trouble.is_terminal() {
                     self.ctx.examined(&self.work.object, Examined::Bad);
                 }
-                self.put_on_record(ended, decision);
+                self.put_on_record(ended.map(Note::Ended), decision);
             }
         }
     }

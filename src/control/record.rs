@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 use rules::campaign::Note;
 use rules::decide::Decision;
-use rules::gates::Gate;
-use rules::kinds::{Observed, Outcome, PolicyRef, Target};
+use rules::gates::{Gate, Row};
+use rules::kinds::{CampaignStatus, Observed, PolicyRef, Target};
 use rules::policies::Knowledge;
 use rules::reasons::conditions;
 use rules::report::{refusal, report};
@@ -17,8 +17,9 @@ use rules::wants::Wants;
 use serde_json::json;
 use tracing::{debug, info, warn};
 
-use super::audit_lines::of_outcome;
+use super::outcomes::stage_found;
 use super::pass::Pass;
+use super::work::Verdicts;
 use crate::audit::AuditEvent;
 use crate::clock;
 use crate::kubernetes::{NewEvent, WriteError};
@@ -29,8 +30,6 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) const TRY_SOON: Duration = Duration::from_secs(2);
 /// The longest wait between two tries of a write to Kubernetes.
 const WRITE_AGAIN_WITHIN: Duration = Duration::from_secs(30);
-/// Events that could not be created yet; the oldest are dropped beyond that.
-const MAX_EVENTS: usize = 64;
 /// How soon an object that changed meanwhile is looked at again.
 const STALE_AGAIN: Duration = Duration::from_millis(50);
 
@@ -46,19 +45,25 @@ impl Pass<'_> {
         self.tell_status(decision);
         let patience = patience(decision);
         let again = self.write_status(patience).await.err();
+        self.tell_outcomes().await;
         if again.is_none() {
+            self.retell_outcomes();
             self.create_events(patience).await;
         }
         again.map_or(decision.wake_in, |again| again.min(decision.wake_in))
     }
 
     /// Works out the status, and notes what changed in it that people should hear of.
-    fn tell_status(&mut self, decision: &Decision) {
+    pub(super) fn tell_status(&mut self, decision: &Decision) {
         let (status, since) = self.with_inputs(clock::now(), |inputs| report(inputs, decision));
         let old = std::mem::replace(&mut self.work.campaign.status, status);
         self.work.campaign.working_since = since;
         let new = self.work.campaign.status.clone();
-        if refusal(&new).map(|(reason, _)| reason) != refusal(&old).map(|(reason, _)| reason)
+        let verdicts = verdicts(decision);
+        let before = self.work.verdicts.replace(verdicts.clone());
+        let refused = refusal(&new).map(|(reason, _)| reason) != refusal(&old).map(|(reason, _)| reason)
+            || before.is_some_and(|before| before != verdicts);
+        if refused
             && let Some((reason, message)) = refusal(&new)
             && !matches!(decision.wants, Wants::Closed(..))
             && self.work.campaign.known() != Observed::Running
@@ -92,18 +97,22 @@ impl Pass<'_> {
     }
 
     /// Writes the status where it is new. `Err` says when to try again.
-    async fn write_status(&mut self, patience: Duration) -> Result<(), Duration> {
+    pub(super) async fn write_status(&mut self, patience: Duration) -> Result<(), Duration> {
         let now = clock::now();
-        let wanted = json!(self.work.campaign.status);
-        if self.work.is_written(&wanted) {
+        let status = self.work.campaign.status.clone();
+        if self.work.is_written(&json!(status)) {
             return Ok(());
         }
         if !self.work.writes.due(now) {
             return Err(self.work.writes.not_before.map_or(Duration::ZERO, |at| now.until_mono(at)));
         }
-        let status = self.work.campaign.status.clone();
-        self.work.sending(&wanted);
-        match self.ctx.kube.write_campaign_status(&self.work.object, &status, patience).await {
+        self.send_status(&status, patience).await
+    }
+
+    async fn send_status(&mut self, status: &CampaignStatus, patience: Duration) -> Result<(), Duration> {
+        let deed = self.work.sending(&json!(status));
+        let writing = self.ctx.kube.write_campaign_status(&self.work.object, status, deed, patience);
+        match writing.await {
             Ok(object) => {
                 self.ctx.metrics.status_writes.inc();
                 self.work.has_written(object);
@@ -113,15 +122,18 @@ impl Pass<'_> {
         }
     }
 
-    /// Persists the intent of a start on the very version of the object that was decided on. Where that fails nothing is sent.
+    /// Persists the intent of a start on the very version of the object that was decided on. Where that fails nothing is sent,
+    /// and the start is none: should the intent have been written all the same, it ends as never applied.
     pub(super) async fn persist_intent(&mut self) -> ControlFlow<()> {
         let decision = self.decide();
         self.tell_status(&decision);
-        if self.write_status(TRY_SOON).await.is_ok() {
-            return ControlFlow::Continue(());
+        let with_intent = self.work.campaign.status.clone();
+        let intent = self.work.campaign.status.pending_transition.take();
+        if self.send_status(&with_intent, TRY_SOON).await.is_err() {
+            return ControlFlow::Break(());
         }
-        self.work.campaign.status.pending_transition = None;
-        ControlFlow::Break(())
+        self.work.campaign.status.pending_transition = intent;
+        ControlFlow::Continue(())
     }
 
     pub(super) async fn write_failed(
@@ -136,7 +148,10 @@ impl Pass<'_> {
             WriteError::Stale => {
                 debug!(namespace, name, "the object has changed meanwhile: deciding anew");
                 match self.ctx.kube.read_campaign(&self.work.object, patience).await {
-                    Ok(object) => self.work.adopt(object, clock::now()),
+                    Ok(object) => {
+                        let ended = self.work.adopt(object, clock::now());
+                        stage_found(self.ctx, self.work, ended);
+                    }
                     Err(error) => debug!(namespace, name, %error, "the object can't be read anew"),
                 }
                 STALE_AGAIN
@@ -176,25 +191,7 @@ impl Pass<'_> {
     /// Puts one thing that happened on record.
     pub(super) fn note(&mut self, note: &Note, decision: &Decision) {
         match note {
-            Note::Ended(record) => {
-                self.ctx.metrics.transition_ended(record);
-                let (namespace, name) = self.names();
-                let (id, to, cause, outcome) = (record.id, record.to, record.cause, record.outcome);
-                info!(namespace, name, %id, %to, %cause, %outcome, latency_ms = record.latency_ms, "a transition has ended");
-                let mut line = self.audit_record(AuditEvent::StateTransition, decision);
-                of_outcome(&mut line, record);
-                self.ctx.audit.tell(&line);
-                let by = by(record.decided_by.as_ref());
-                let message = format!("{} -> {to} ({cause}{by}): {outcome} [{id}]", record.from);
-                let (warning, reason) = match outcome {
-                    Outcome::Applied => (false, to.to_string()),
-                    Outcome::Superseded => (false, "Superseded".to_owned()),
-                    Outcome::NotApplied => (true, "NotApplied".to_owned()),
-                    Outcome::Unknown => (true, "OutcomeUnknown".to_owned()),
-                };
-                let action = if to.is_close() { "Close" } else { "Start" };
-                self.push_event(warning, &reason, action, &message, &id.to_string());
-            }
+            Note::Ended(record) => self.stage_outcome(record, decision),
             Note::PausedByAnother(observed) => {
                 let word = observed.to_string().to_lowercase();
                 let message = format!("{word} by someone else in CXone");
@@ -222,12 +219,9 @@ impl Pass<'_> {
 
     /// Queues an event; `key` makes its name, so that telling twice is telling once.
     pub(super) fn push_event(&mut self, warning: bool, reason: &str, action: &str, note: &str, key: &str) {
-        if self.work.events.len() >= MAX_EVENTS {
-            self.work.events.pop_front();
-        }
         let name = self.work.object.name_any();
         let uid = self.work.object.uid().unwrap_or_default();
-        self.work.events.push_back(NewEvent {
+        self.work.queue_event(NewEvent {
             name: format!("{name}.{:016x}", fingerprint(&format!("{uid}{reason}{key}"))),
             warning,
             reason: reason.to_owned(),
@@ -237,14 +231,22 @@ impl Pass<'_> {
         });
     }
 
-    fn names(&self) -> (String, String) {
+    pub(super) fn names(&self) -> (String, String) {
         (self.work.object.namespace().unwrap_or_default(), self.work.object.name_any())
     }
 }
 
 /// The policy that decided, as an Event names it.
-fn by(policy: Option<&PolicyRef>) -> String {
+pub(super) fn by(policy: Option<&PolicyRef>) -> String {
     policy.map(|policy| format!(" by {policy}")).unwrap_or_default()
+}
+
+/// Every rule that says no, and why: a refusal is put on record once for each change of these. Facts that come and go with each
+/// read are told where they are what keeps it from starting, and not beside another reason.
+fn verdicts(decision: &Decision) -> Verdicts {
+    let rules = decision.gates.iter().filter(|gate| gate.row != Row::Facts);
+    let closed = rules.filter_map(|gate| gate.obstacle().map(|obstacle| (gate.rule, obstacle)));
+    closed.map(|(rule, o)| (rule, o.reason, o.policy.as_ref().map(|policy| policy.name.clone()))).collect()
 }
 
 /// How long a write to Kubernetes may hold up what comes next.

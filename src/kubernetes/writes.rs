@@ -14,6 +14,8 @@ use rules::kinds::{
 };
 use serde_json::{Value, json};
 
+use crate::crash::{self, Deed};
+
 /// Field manager and controller name of every write.
 const MANAGER: &str = "dialer-operator";
 const CONTROLLER: &str = "dialer.cxone-operator.io/dialer-operator";
@@ -76,11 +78,12 @@ impl Kube {
         &self,
         object: &DialerCampaignState,
         status: &CampaignStatus,
+        deed: Deed,
         patience: Duration,
     ) -> Result<DialerCampaignState, WriteError> {
         let api: Api<DialerCampaignState> = self.api(object);
         let patch = status_patch::<DialerCampaignState>(&object.metadata, &json!(status));
-        in_time(patience, api.patch_status(&object.name_any(), &ours(), &Patch::Apply(patch))).await
+        in_time(deed, patience, api.patch_status(&object.name_any(), &ours(), &Patch::Apply(patch))).await
     }
 
     /// Writes a tenant's status, likewise.
@@ -92,7 +95,12 @@ impl Kube {
     ) -> Result<CXoneTenant, WriteError> {
         let api: Api<CXoneTenant> = self.api(object);
         let patch = status_patch::<CXoneTenant>(&object.metadata, &json!(status));
-        in_time(patience, api.patch_status(&object.name_any(), &ours(), &Patch::Apply(patch))).await
+        in_time(
+            Deed::StatusWrite,
+            patience,
+            api.patch_status(&object.name_any(), &ours(), &Patch::Apply(patch)),
+        )
+        .await
     }
 
     /// Writes a policy's status, likewise.
@@ -104,7 +112,12 @@ impl Kube {
     ) -> Result<DialingPolicy, WriteError> {
         let api: Api<DialingPolicy> = Api::all(self.client.clone());
         let patch = status_patch::<DialingPolicy>(&object.metadata, &json!(status));
-        in_time(patience, api.patch_status(&object.name_any(), &ours(), &Patch::Apply(patch))).await
+        in_time(
+            Deed::StatusWrite,
+            patience,
+            api.patch_status(&object.name_any(), &ours(), &Patch::Apply(patch)),
+        )
+        .await
     }
 
     /// Says on a declaration that can't be decoded that it can't.
@@ -120,7 +133,9 @@ impl Kube {
         let status = json!({"observedGeneration": meta.generation, "conditions": conditions});
         let patch = status_patch::<DialerCampaignState>(meta, &status);
         let name = meta.name.clone().unwrap_or_default();
-        in_time(patience, api.patch_status(&name, &ours(), &Patch::Apply(patch))).await.map(|_| ())
+        in_time(Deed::StatusWrite, patience, api.patch_status(&name, &ours(), &Patch::Apply(patch)))
+            .await
+            .map(|_| ())
     }
 
     /// Says on a policy that can't be decoded that it can't.
@@ -133,7 +148,9 @@ impl Kube {
         let api: Api<PartialObjectMeta<DialingPolicy>> = Api::all(self.client.clone());
         let patch = status_patch::<DialingPolicy>(meta, status);
         let name = meta.name.clone().unwrap_or_default();
-        in_time(patience, api.patch_status(&name, &ours(), &Patch::Apply(patch))).await.map(|_| ())
+        in_time(Deed::StatusWrite, patience, api.patch_status(&name, &ours(), &Patch::Apply(patch)))
+            .await
+            .map(|_| ())
     }
 
     /// Takes our finalizer from an object that can't be decoded.
@@ -146,7 +163,9 @@ impl Kube {
         let patch = json!({"metadata": {"resourceVersion": meta.resource_version, "finalizers": theirs}});
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let name = meta.name.clone().unwrap_or_default();
-        in_time(patience, api.patch(&name, &params, &Patch::Merge(patch))).await.map(|_| ())
+        in_time(Deed::FinalizerWrite, patience, api.patch(&name, &params, &Patch::Merge(patch)))
+            .await
+            .map(|_| ())
     }
 
     /// Sets or takes away our finalizer, and nothing else. Gives the object as it is then.
@@ -166,7 +185,8 @@ impl Kube {
         let patch =
             json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        in_time(patience, api.patch(&object.name_any(), &params, &Patch::Merge(patch))).await
+        in_time(Deed::FinalizerWrite, patience, api.patch(&object.name_any(), &params, &Patch::Merge(patch)))
+            .await
     }
 
     /// The object as the API server has it.
@@ -176,7 +196,7 @@ impl Kube {
         patience: Duration,
     ) -> Result<DialerCampaignState, WriteError> {
         let api: Api<DialerCampaignState> = self.api(object);
-        in_time(patience, api.get(&object.name_any())).await
+        answer(patience, api.get(&object.name_any())).await
     }
 
     /// Creates an event about an object. One of the same name is the same event, so it may be there already.
@@ -204,7 +224,7 @@ impl Kube {
             regarding: Some(about.clone()),
             ..Event::default()
         };
-        match in_time(patience, api.create(&PostParams::default(), &body)).await {
+        match in_time(Deed::EventCreate, patience, api.create(&PostParams::default(), &body)).await {
             Ok(_) | Err(WriteError::Stale) => Ok(()),
             Err(error) => Err(error),
         }
@@ -233,6 +253,14 @@ fn status_patch<K: Resource<DynamicType = ()>>(meta: &ObjectMeta, status: &Value
 }
 
 async fn in_time<T>(
+    deed: Deed,
+    patience: Duration,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, WriteError> {
+    crash::around(deed, answer(patience, call)).await
+}
+
+async fn answer<T>(
     patience: Duration,
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, WriteError> {

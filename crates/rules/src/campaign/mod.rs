@@ -1,6 +1,7 @@
 //! What is known of one campaign, and how each fact changes it. Pure: every method is told the time.
 
 mod pauses;
+mod recovery;
 mod transition;
 
 pub use transition::{doubt, transition};
@@ -169,10 +170,7 @@ pub enum Note {
 impl Campaign {
     /// Takes up what an earlier process wrote down.
     pub fn resume(status: CampaignStatus, generation: i64, now: Now) -> Self {
-        let sent = status.pending_transition.as_ref().map(|pending| {
-            let age = Duration::try_from(now.wall.duration_since(pending.requested_at.0)).unwrap_or_default();
-            Sent { at: now.mono.saturating_sub(age), looks: 0, refused: false, revert: false }
-        });
+        let sent = status.pending_transition.as_ref().map(|pending| recovery::sent_by_another(pending, now));
         let edge_passed =
             status.window.as_ref().and_then(|w| w.next_close.as_ref()).is_some_and(|at| at.0 <= now.wall);
         let gap = edge_passed || status.observed_generation != generation;
@@ -266,7 +264,8 @@ impl Campaign {
         self.status.observed = Some(observed);
 
         let (starting, late) = (self.starting(), self.may_still_start(now));
-        let mut notes: Vec<Note> = self.settle(observed, now, judge, jitter).into_iter().collect();
+        let mut notes: Vec<Note> =
+            self.settle(observed, now, judge, jitter).map(Note::Ended).into_iter().collect();
         if self.status.pending_transition.is_none() && !self.may_still_close(now, judge.timeout) {
             self.sent = None;
         }
@@ -296,7 +295,7 @@ impl Campaign {
         begun: Duration,
         now: Now,
         jitter: f64,
-    ) -> Option<Note> {
+    ) -> Option<TransitionRecord> {
         if let Trouble::NotNow(until) = trouble {
             self.slot = Some(until);
             return None;

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::pauses::lately;
 use super::{
-    CLOSE_CONFIRM_WITHIN, CLOSE_EAGER_FOR, CLOSE_EVERY, CLOSE_EVERY_LATER, Campaign, Judge, Note, Press,
-    REVERTS, Sent,
+    CLOSE_CONFIRM_WITHIN, CLOSE_EAGER_FOR, CLOSE_EVERY, CLOSE_EVERY_LATER, Campaign, Judge, Press, REVERTS,
+    Sent,
 };
 use crate::kinds::{Cause, Observed, Outcome, PendingTransition, Target, TransitionRecord, stamp};
 use crate::trouble::{Now, Trouble};
@@ -17,7 +17,11 @@ use crate::trouble::{Now, Trouble};
 impl Campaign {
     /// Opens the transition that a step needs, or goes on with the one under way where it leads to the same. The old one ends
     /// as superseded otherwise.
-    pub fn open(&mut self, new: PendingTransition, now: Now) -> (PendingTransition, Option<Note>) {
+    pub fn open(
+        &mut self,
+        new: PendingTransition,
+        now: Now,
+    ) -> (PendingTransition, Option<TransitionRecord>) {
         match &mut self.status.pending_transition {
             Some(open) if open.is_for(&new) && open.to.is_close() => {
                 open.blind |= new.blind;
@@ -54,7 +58,7 @@ impl Campaign {
     }
 
     /// A start was refused, or never delivered.
-    pub fn start_refused(&mut self, trouble: Trouble, now: Now, jitter: f64) -> Option<Note> {
+    pub fn start_refused(&mut self, trouble: Trouble, now: Now, jitter: f64) -> Option<TransitionRecord> {
         self.starts.failed(trouble, now.mono, now, jitter);
         self.start_doubt_until = None;
         if self.sent.is_some_and(|sent| sent.revert) {
@@ -92,31 +96,16 @@ impl Campaign {
     }
 
     /// Ends the transition under way.
-    pub fn end(&mut self, outcome: Outcome, now: Now) -> Option<Note> {
+    pub fn end(&mut self, outcome: Outcome, now: Now) -> Option<TransitionRecord> {
         let pending = self.status.pending_transition.take()?;
         // A close that was given up may still take effect: looks go on until it can't any more.
         if !(pending.to.is_close() && outcome == Outcome::Superseded) {
             self.sent = None;
         }
         self.reopened = false;
-        let sent_at = pending.requested_at.0;
-        let record = TransitionRecord {
-            id: pending.id,
-            from: pending.from,
-            to: pending.to,
-            cause: pending.cause,
-            generation: pending.generation,
-            requested_at: pending.requested_at,
-            ended_at: stamp(now.wall),
-            outcome,
-            latency_ms: i64::try_from(now.wall.duration_since(sent_at).as_millis())
-                .unwrap_or(i64::MAX)
-                .max(0),
-            blind: pending.blind,
-            decided_by: pending.decided_by,
-        };
+        let record = pending.ended(outcome, now.wall);
         self.status.remember(record.clone());
-        Some(Note::Ended(record))
+        Some(record)
     }
 
     /// What a read makes of the transition under way.
@@ -126,7 +115,7 @@ impl Campaign {
         now: Now,
         judge: Judge<'_>,
         jitter: f64,
-    ) -> Option<Note> {
+    ) -> Option<TransitionRecord> {
         let pending = self.status.pending_transition.as_ref()?;
         let closed_enough = pending.to == Target::Paused && observed.is_closed();
         if pending.to.reached(observed) || closed_enough {

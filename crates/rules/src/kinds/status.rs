@@ -122,6 +122,15 @@ impl CampaignStatus {
         self.history.truncate(HISTORY_LENGTH);
         self.last_transition = Some(record);
     }
+
+    /// Puts a transition on record that ended out of this process's sight: where it belongs, by the time it was decided at.
+    pub fn recall(&mut self, record: TransitionRecord) {
+        self.history.retain(|r| r.id != record.id);
+        let at = self.history.partition_point(|r| r.requested_at.0 > record.requested_at.0);
+        self.history.insert(at, record);
+        self.history.truncate(HISTORY_LENGTH);
+        self.last_transition = self.history.first().cloned();
+    }
 }
 
 /// What the declaration and every gate come to.
@@ -336,6 +345,24 @@ impl PendingTransition {
     pub fn is_for(&self, other: &Self) -> bool {
         (self.to, self.generation, &self.policies) == (other.to, other.generation, &other.policies)
     }
+
+    /// Its record, once its outcome is known.
+    pub fn ended(self, outcome: Outcome, at: Timestamp) -> TransitionRecord {
+        let latency = at.duration_since(self.requested_at.0).as_millis();
+        TransitionRecord {
+            id: self.id,
+            from: self.from,
+            to: self.to,
+            cause: self.cause,
+            generation: self.generation,
+            requested_at: self.requested_at,
+            ended_at: stamp(at),
+            outcome,
+            latency_ms: i64::try_from(latency).unwrap_or(i64::MAX).max(0),
+            blind: self.blind,
+            decided_by: self.decided_by,
+        }
+    }
 }
 
 /// How a transition ended.
@@ -381,6 +408,14 @@ pub struct TransitionRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "PolicyRef")]
     pub decided_by: Option<PolicyRef>,
+}
+
+impl TransitionRecord {
+    /// When its outcome was known, to the millisecond.
+    pub fn ended_exactly(&self) -> Timestamp {
+        let latency = jiff::SignedDuration::from_millis(self.latency_ms);
+        self.requested_at.0.checked_add(latency).unwrap_or(self.ended_at.0)
+    }
 }
 
 /// The generation before the operator has seen an object.

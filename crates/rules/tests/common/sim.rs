@@ -173,7 +173,7 @@ impl Sim {
                         && !trouble.may_have_been_applied()
                     {
                         let note = self.campaign.start_refused(trouble, now, jitter);
-                        self.notes.extend(note);
+                        self.notes.extend(note.map(Note::Ended));
                     }
                 }
             }
@@ -187,7 +187,7 @@ impl Sim {
         new.policies = self.policies.references();
         new.decided_by = decision.decided_by().cloned();
         let (open, note) = self.campaign.open(new, self.now());
-        self.notes.extend(note);
+        self.notes.extend(note.map(Note::Ended));
         self.campaign.sending(self.now());
         // A start may be cut short by a change of the declaration, so it counts before; a close never is.
         let cut = if to.is_close() { Duration::MAX } else { self.until };
@@ -223,7 +223,8 @@ impl Sim {
                 return true;
             }
             Err(trouble) => {
-                self.notes.extend(self.campaign.could_not_see(trouble, begun.mono, now, jitter));
+                let ended = self.campaign.could_not_see(trouble, begun.mono, now, jitter);
+                self.notes.extend(ended.map(Note::Ended));
             }
         }
         false
