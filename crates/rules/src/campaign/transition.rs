@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use uuid::Uuid;
 
 use super::pauses::lately;
@@ -11,7 +10,9 @@ use super::{
     CLOSE_CONFIRM_WITHIN, CLOSE_EAGER_FOR, CLOSE_EVERY, CLOSE_EVERY_LATER, Campaign, Judge, Press, REVERTS,
     Sent,
 };
-use crate::kinds::{Cause, Observed, Outcome, PendingTransition, Target, TransitionRecord, stamp};
+use crate::kinds::{
+    Cause, Observed, Outcome, PendingTransition, Target, TransitionRecord, stamp, stamp_exactly,
+};
 use crate::trouble::{Now, Trouble};
 
 impl Campaign {
@@ -179,7 +180,7 @@ pub fn transition(
         to,
         cause,
         generation,
-        requested_at: Time(now.wall),
+        requested_at: stamp_exactly(now.wall),
         blind,
         policies,
         decided_by,

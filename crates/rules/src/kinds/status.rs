@@ -1,7 +1,7 @@
 //! What the operator says of a campaign. A function of facts: while nothing changes, nothing here does.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Time};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -325,7 +325,7 @@ pub struct PendingTransition {
     /// The generation that was decided on.
     pub generation: i64,
     /// When it was decided.
-    pub requested_at: Time,
+    pub requested_at: MicroTime,
     /// Sent without a successful read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub blind: bool,
@@ -394,7 +394,7 @@ pub struct TransitionRecord {
     /// The generation that was decided on.
     pub generation: i64,
     /// When it was decided.
-    pub requested_at: Time,
+    pub requested_at: MicroTime,
     /// When its outcome was known.
     pub ended_at: Time,
     /// How it ended.
@@ -426,6 +426,11 @@ pub(super) fn unobserved() -> i64 {
 /// An instant as status writes it: whole seconds, rounded down.
 pub fn stamp(at: Timestamp) -> Time {
     Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
+/// An instant as status writes it where transitions are told apart by it: microseconds.
+pub fn stamp_exactly(at: Timestamp) -> MicroTime {
+    MicroTime(Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at))
 }
 
 /// An instant as status writes it, rounded up: what is told to end then has not ended before.

@@ -31,6 +31,8 @@ pub enum Change {
     Mode(Mode),
     Delete,
     Restart,
+    /// The process is killed that many points from now on.
+    Kill(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -233,6 +235,7 @@ fn change() -> impl Strategy<Value = Change> {
         2 => site().prop_map(Change::Site),
         1 => prop_oneof![3 => Just(Mode::Enforce), 1 => Just(Mode::Observe)].prop_map(Change::Mode),
         1 => Just(Change::Restart),
+        2 => (1..9_usize).prop_map(Change::Kill),
     ]
 }
 

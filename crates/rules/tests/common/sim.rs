@@ -8,8 +8,8 @@ use rules::decide::{Decision, Step, decide};
 use rules::gates::Row;
 use rules::inputs::{Inputs, Meta, Site, Window};
 use rules::kinds::{
-    CampaignStatus, Cause, DeclaredState, DialerCampaignStateSpec, Effective, Observed, Outcome, Target,
-    TransitionRecord,
+    CampaignStatus, Cause, DeclaredState, DialerCampaignStateSpec, Effective, Observed, Outcome,
+    PendingTransition, Target, TransitionRecord,
 };
 use rules::policies::Policies;
 use rules::reasons::Reason;
@@ -42,6 +42,24 @@ pub struct Sim {
     pub watch: Option<Vec<Snapshot>>,
     /// Where its random numbers come from.
     pub seed: u64,
+    pub files: Files,
+}
+
+/// What outlives a process that is killed, and when one is.
+#[derive(Clone, Default)]
+pub struct Files {
+    /// Status, as the API server has it.
+    pub written: CampaignStatus,
+    /// The intents of the audit record, the newest of each id.
+    pub announced: Vec<PendingTransition>,
+    /// The outcomes of the audit record.
+    pub told: Vec<TransitionRecord>,
+    /// Outcomes that wait for their status.
+    untold: Vec<TransitionRecord>,
+    /// How many points were passed at which the process might have ended.
+    pub points: usize,
+    /// At which of them it ends.
+    pub kills: Vec<usize>,
 }
 
 /// What one decision was made of.
@@ -73,6 +91,7 @@ impl Sim {
             until: Duration::MAX,
             watch: None,
             seed: 7,
+            files: Files::default(),
         }
     }
 
@@ -89,9 +108,47 @@ impl Sim {
 
     /// The process ends and another one takes up what was written down.
     pub fn restart(&mut self) {
-        let text = serde_json::to_string(&self.campaign.status).unwrap();
+        self.commit();
+        self.take_up();
+    }
+
+    /// The status is written, and what waited for that is told.
+    fn commit(&mut self) {
+        self.files.written = self.campaign.status.clone();
+        self.files.told.append(&mut self.files.untold);
+    }
+
+    /// Another process takes up what its predecessor left, which ended at any point.
+    fn take_up(&mut self) {
+        let text = serde_json::to_string(&self.files.written).unwrap();
         let status: CampaignStatus = serde_json::from_str(&text).unwrap();
         self.campaign = Campaign::resume(status, self.meta.generation, self.now());
+        self.files.untold.clear();
+        let told = |id| self.files.told.iter().any(|record| record.id == id);
+        let open: Vec<_> = self.files.announced.iter().filter(|a| !told(a.id)).cloned().collect();
+        for announced in open {
+            let now = self.now();
+            for record in self.campaign.recover(announced, now) {
+                let written = self.files.written.history.contains(&record);
+                let place = if written { &mut self.files.told } else { &mut self.files.untold };
+                place.push(record);
+            }
+        }
+    }
+
+    /// A point at which the process may end. Gives whether it did, and another has taken its place.
+    fn killed(&mut self) -> bool {
+        self.files.points += 1;
+        let ends = self.files.kills.contains(&self.files.points);
+        if ends {
+            self.take_up();
+        }
+        ends
+    }
+
+    fn has_ended(&mut self, record: Option<TransitionRecord>) {
+        self.files.untold.extend(record.clone());
+        self.notes.extend(record.map(Note::Ended));
     }
 
     /// An outside hand, now.
@@ -148,7 +205,9 @@ impl Sim {
             let cut = self.until.min(edge.unwrap_or(Duration::MAX));
             match decision.step {
                 Step::Rest => {
-                    self.write_down(&decision);
+                    if !self.write_down(&decision) {
+                        return Decision { wake_in: Duration::ZERO, ..decision };
+                    }
                     return decision;
                 }
                 Step::Look { urgent } => {
@@ -162,18 +221,22 @@ impl Sim {
                     }
                 }
                 Step::Close { to, cause, blind } => {
-                    let answer = self.send(&decision, to, cause, blind);
+                    let Some(answer) = self.send(&decision, to, cause, blind) else {
+                        return Decision { wake_in: Duration::ZERO, ..decision };
+                    };
                     let (now, jitter) = (self.now(), self.jitter());
                     self.campaign.close_sent(answer.err(), now, jitter);
                 }
                 Step::Start { cause } => {
-                    let answer = self.send(&decision, Target::Running, cause, false);
+                    let Some(answer) = self.send(&decision, Target::Running, cause, false) else {
+                        return Decision { wake_in: Duration::ZERO, ..decision };
+                    };
                     let (now, jitter) = (self.now(), self.jitter());
                     if let Err(trouble) = answer
                         && !trouble.may_have_been_applied()
                     {
                         let note = self.campaign.start_refused(trouble, now, jitter);
-                        self.notes.extend(note.map(Note::Ended));
+                        self.has_ended(note);
                     }
                 }
             }
@@ -181,13 +244,34 @@ impl Sim {
         panic!("a pass does not come to rest: {:?}", &self.world.log[self.world.log.len() - 5..]);
     }
 
-    fn send(&mut self, decision: &Decision, to: Target, cause: Cause, blind: bool) -> Result<(), Trouble> {
+    /// Sends a write, announced as the loop does it. `None`: the process has ended on the way.
+    fn send(
+        &mut self,
+        decision: &Decision,
+        to: Target,
+        cause: Cause,
+        blind: bool,
+    ) -> Option<Result<(), Trouble>> {
         let (id, from) = (self.next_id(), self.campaign.known());
         let mut new = transition(id, from, to, cause, self.meta.generation, blind, self.now());
         new.policies = self.policies.references();
         new.decided_by = decision.decided_by().cloned();
         let (open, note) = self.campaign.open(new, self.now());
-        self.notes.extend(note.map(Note::Ended));
+        self.has_ended(note);
+        if self.killed() {
+            return None;
+        }
+        if !to.is_close() {
+            self.commit();
+            if self.killed() {
+                return None;
+            }
+        }
+        self.files.announced.retain(|announced| announced.id != open.id);
+        self.files.announced.push(open.clone());
+        if self.killed() {
+            return None;
+        }
         self.campaign.sending(self.now());
         // A start may be cut short by a change of the declaration, so it counts before; a close never is.
         let cut = if to.is_close() { Duration::MAX } else { self.until };
@@ -195,8 +279,11 @@ impl Sim {
             self.campaign.start_sent(self.now(), self.site.timeout);
         }
         let answer = self.world.put(self.passes, to, open.id, blind, cut);
+        if self.killed() {
+            return None;
+        }
         self.tell_time(answer.is_ok());
-        answer
+        Some(answer)
     }
 
     /// Gives whether the pass was cut short.
@@ -216,7 +303,10 @@ impl Sim {
                     closing: decision.closing.is_some(),
                     timeout: self.site.timeout,
                 };
-                self.notes.extend(self.campaign.saw(observed, now, judge, jitter));
+                let notes = self.campaign.saw(observed, now, judge, jitter);
+                let ended = |note: &Note| if let Note::Ended(r) = note { Some(r.clone()) } else { None };
+                self.files.untold.extend(notes.iter().filter_map(ended));
+                self.notes.extend(notes);
             }
             Err(_) if now.mono >= cut => {
                 self.campaign.look_was_cut(begun.mono);
@@ -224,7 +314,7 @@ impl Sim {
             }
             Err(trouble) => {
                 let ended = self.campaign.could_not_see(trouble, begun.mono, now, jitter);
-                self.notes.extend(ended.map(Note::Ended));
+                self.has_ended(ended);
             }
         }
         false
@@ -252,10 +342,20 @@ impl Sim {
         }
     }
 
-    fn write_down(&mut self, decision: &Decision) {
+    /// Writes status and tells what waited for it. Gives whether the process has lived through that.
+    fn write_down(&mut self, decision: &Decision) -> bool {
         let (status, working_since) = self.report(decision);
         self.campaign.status = status;
         self.campaign.working_since = working_since;
+        if self.killed() {
+            return false;
+        }
+        self.files.written = self.campaign.status.clone();
+        if self.killed() {
+            return false;
+        }
+        self.commit();
+        true
     }
 
     /// What the loop would report now.
@@ -316,6 +416,23 @@ impl Sim {
     /// The next transition as status tells it: when, where to, and why.
     pub fn next(&self) -> Option<(Timestamp, Effective, String)> {
         self.campaign.status.next_transition.clone().map(|next| (next.at.0, next.to, next.why))
+    }
+
+    /// Every announced transition has one outcome on the audit record, but for the one that is open; and status, while it keeps
+    /// it, says the same.
+    pub fn assert_outcomes(&self) {
+        let Files { written, announced, told, .. } = &self.files;
+        let open = self.campaign.status.pending_transition.as_ref().map(|pending| pending.id);
+        for intent in announced {
+            let outcomes: Vec<_> = told.iter().filter(|record| record.id == intent.id).collect();
+            assert_eq!(outcomes.len(), usize::from(open != Some(intent.id)), "{intent:?}: {outcomes:?}");
+            let kept = written.history.iter().find(|record| record.id == intent.id);
+            assert!(kept.is_none_or(|kept| outcomes == [kept]), "{kept:?} {outcomes:?}");
+        }
+        for record in told {
+            let same = told.iter().filter(|other| other.id == record.id).count();
+            assert_eq!(same, 1, "{record:?}");
+        }
     }
 
     /// Whether somebody else was said to have paused it.

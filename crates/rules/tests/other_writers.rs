@@ -1,0 +1,100 @@
+//! Two processes that write one status: neither loses what the other did, and no transition has two outcomes.
+
+// Helpers of tests may fail as tests may.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use common::{NOON, at};
+use rules::campaign::{Campaign, transition};
+use rules::kinds::{CampaignStatus, Cause, Observed, Outcome, PendingTransition, Target};
+use rules::trouble::Now;
+use uuid::Uuid;
+
+fn now() -> Now {
+    Now { wall: at(NOON), mono: common::secs(100) }
+}
+
+fn pending(id: u128, to: Target) -> PendingTransition {
+    transition(Uuid::from_u128(id), Observed::Unknown, to, Cause::Declared, 1, false, now())
+}
+
+/// A campaign with a close under way.
+fn closing(id: u128) -> Campaign {
+    let mut campaign = Campaign::default();
+    campaign.open(pending(id, Target::Paused), now());
+    campaign.sending(now());
+    campaign
+}
+
+fn open(campaign: &Campaign) -> Option<u128> {
+    campaign.status.pending_transition.as_ref().map(|pending| pending.id.as_u128())
+}
+
+fn outcomes(status: &CampaignStatus) -> Vec<(u128, Outcome)> {
+    status.history.iter().map(|record| (record.id.as_u128(), record.outcome)).collect()
+}
+
+#[test]
+fn a_close_under_way_goes_on_though_another_process_has_written_the_status() {
+    let mut mine = closing(1);
+    let theirs = CampaignStatus { observed: Some(Observed::Running), ..CampaignStatus::default() };
+    assert_eq!(mine.take_over(theirs, 1, now()), None);
+    assert_eq!(open(&mine), Some(1));
+    assert!(mine.sent.is_some(), "its effect is awaited");
+}
+
+#[test]
+fn a_close_under_way_ends_superseded_where_another_process_has_one_of_its_own_under_way() {
+    let mut mine = closing(1);
+    let ended = mine.take_over(closing(2).status, 1, now()).unwrap();
+    assert_eq!((ended.id.as_u128(), ended.outcome), (1, Outcome::Superseded));
+    assert_eq!(open(&mine), Some(2));
+    assert_eq!(outcomes(&mine.status), [(1, Outcome::Superseded)]);
+}
+
+#[test]
+fn what_another_process_has_ended_is_neither_open_nor_ended_again_here() {
+    let mut theirs = closing(1);
+    theirs.end(Outcome::Applied, now()).unwrap();
+    for mut mine in [closing(1), closing(1)] {
+        assert_eq!(mine.take_over(theirs.status.clone(), 1, now()), None);
+        assert_eq!(open(&mine), None);
+        assert_eq!(outcomes(&mine.status), [(1, Outcome::Applied)]);
+    }
+}
+
+#[test]
+fn what_has_ended_here_does_not_open_again_and_stays_on_record_where_it_belongs() {
+    let mut mine = closing(1);
+    let theirs = mine.status.clone();
+    mine.end(Outcome::Applied, now()).unwrap();
+    let later = Now { wall: now().wall + common::secs(5), ..now() };
+    let mut newer = Campaign::resume(theirs, 1, later);
+    newer.status.pending_transition = None;
+    newer.open(
+        PendingTransition {
+            requested_at: rules::kinds::stamp_exactly(later.wall),
+            ..pending(2, Target::Paused)
+        },
+        later,
+    );
+    newer.end(Outcome::NotApplied, later);
+    assert_eq!(mine.take_over(newer.status, 1, later), None);
+    assert_eq!(open(&mine), None);
+    assert_eq!(outcomes(&mine.status), [(2, Outcome::NotApplied), (1, Outcome::Applied)]);
+    assert_eq!(mine.status.last_transition.unwrap().id.as_u128(), 2);
+}
+
+#[test]
+fn the_intent_of_a_start_whose_write_was_given_up_and_done_all_the_same_ends_never_applied() {
+    let intent = pending(7, Target::Running);
+    let written = CampaignStatus { pending_transition: Some(intent), ..CampaignStatus::default() };
+    let mut mine = Campaign::default();
+    let ended = mine.was_written(&written, now()).unwrap();
+    assert_eq!((ended.id.as_u128(), ended.outcome), (7, Outcome::NotApplied));
+    assert_eq!(mine.was_written(&written, now()), None, "once");
+    let mut still = Campaign::default();
+    still.open(pending(7, Target::Running), now());
+    assert_eq!(still.was_written(&written, now()), None, "it is under way");
+}
