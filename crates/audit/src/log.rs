@@ -131,6 +131,32 @@ impl Log {
         self.or_close(synced)
     }
 
+    /// Appends as many of these as it can and commits them together; gives how many of them count, and what stopped it.
+    /// `alive` is called before each step that may take long.
+    pub fn append_all<'a>(
+        &mut self,
+        records: impl Iterator<Item = &'a Record>,
+        now: Timestamp,
+        alive: impl Fn(),
+    ) -> (usize, io::Result<()>) {
+        let mut heads = Vec::new();
+        let mut add = |record| {
+            alive();
+            self.make_ready(now)?;
+            self.write(record, now)?;
+            heads.push(self.written);
+            Ok(())
+        };
+        let mut records = records.peekable();
+        let written =
+            if records.peek().is_none() { self.make_ready(now) } else { records.try_for_each(&mut add) };
+        alive();
+        // What was written before the failure counts all the same.
+        let synced = self.sync();
+        let count = heads.iter().rposition(|head| *head == self.committed).map_or(0, |last| last + 1);
+        (count, self.or_close(written.and(synced)))
+    }
+
     fn make_ready(&mut self, now: Timestamp) -> io::Result<()> {
         if self.opened.as_ref().is_some_and(|opened| !opened.is_in_place()) {
             // Somebody has moved it away: what comes next belongs to where the path leads now.
@@ -171,13 +197,18 @@ impl Log {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        if self.written != self.committed {
-            if let Some(opened) = self.opened.as_ref().filter(|opened| opened.lasts()) {
-                opened.file.sync_data()?;
-            }
+        if self.written == self.committed {
+            return Ok(());
+        }
+        let opened = self.opened.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let synced = if opened.lasts() { opened.file.sync_data() } else { Ok(()) };
+        if synced.is_err() {
+            // A second try might say that all is well, and would be wrong.
+            (self.opened, self.written) = (None, self.committed);
+        } else {
             self.committed = self.written;
         }
-        Ok(())
+        synced
     }
 
     fn or_close(&mut self, done: io::Result<()>) -> io::Result<()> {
