@@ -75,7 +75,7 @@ impl Audit {
     }
 
     /// What an earlier process announced for this object and never ended, oldest first; each is given once.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the loop takes them up next"))]
+    #[expect(dead_code, reason = "the loop takes them up next")]
     pub fn take_open_intents(&self, uid: &str) -> Vec<OpenIntent> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(uid).unwrap_or_default()
     }

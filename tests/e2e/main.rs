@@ -10,6 +10,7 @@ mod stage;
 mod waiting;
 
 mod answers;
+mod audit_trouble;
 mod brakes;
 mod claims;
 mod crash;

@@ -185,8 +185,10 @@ impl Log {
                 opened.file.write_all(b"\n")?;
             }
         }
-        opened.file.write_all(&line.bytes)?;
-        opened.file.flush()?;
+        if let Err(error) = opened.file.write_all(&line.bytes) {
+            opened.take_back(&line.bytes);
+            return Err(error);
+        }
         self.torn = false;
         if let Some(regular) = &mut opened.regular {
             regular.size += line.bytes.len() as u64;
@@ -335,6 +337,18 @@ impl Source {
 impl Opened {
     fn is_in_place(&self) -> bool {
         self.regular.as_ref().is_none_or(|regular| is_at(&self.file, &regular.path))
+    }
+
+    /// Takes away what came of a line that could not be written, which its writer still has: a full disk would leave many such
+    /// parts. What is not certain to be one stays, and is set aside when the file is opened anew.
+    fn take_back(&self, line: &[u8]) {
+        let Some(regular) = &self.regular else { return };
+        let mut part = vec![0; line.len() + 1];
+        if let Ok(length) = self.file.read_at(&mut part, regular.size)
+            && line.starts_with(&part[..length])
+        {
+            let _ = self.file.set_len(regular.size);
+        }
     }
 
     /// Whether there is a disk to wait for.

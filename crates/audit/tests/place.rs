@@ -137,6 +137,51 @@ fn a_write_that_failed_part_way_is_mended_in_the_same_chain_and_the_line_told_ag
     assert_eq!(folder.verify().head, log.head().unwrap());
 }
 
+/// Set for the process whose files may not grow.
+const SMALL_DISK: &str = "TEST_ON_A_SMALL_DISK";
+
+#[test]
+fn on_a_full_disk_no_part_of_a_line_stays_and_lines_go_on_when_there_is_space() {
+    let Some(folder) = std::env::var_os(SMALL_DISK) else {
+        let folder = Folder::new();
+        let name = "on_a_full_disk_no_part_of_a_line_stays_and_lines_go_on_when_there_is_space";
+        // The limit on the size of files stands in for a full disk: a write fails part way.
+        let mut command = std::process::Command::new("sh");
+        command
+            .args(["-c", "trap '' XFSZ; ulimit -S -f 2; exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().unwrap());
+        command.args([name, "--exact", "--nocapture"]).env(SMALL_DISK, folder.0.path());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        let head = folder.lines("audit.jsonl").last().unwrap().head;
+        let mut log = folder.log(LARGE);
+        log.append(&told("C"), now()).unwrap();
+        log.commit().unwrap();
+        assert_eq!(folder.named("torn"), Vec::<String>::new());
+        assert!(folder.verify().lines > head.seq);
+        return;
+    };
+    let path = Path::new(&folder).join("audit.jsonl");
+    let mut log = Log::file(path.clone(), LARGE, audit::About::new());
+    let long = Record::of(&json!({"timestamp": now(), "event": "B", "message": "x".repeat(100)})).unwrap();
+    let mut written = 0;
+    let error = loop {
+        let (count, result) = log.append_all([&long, &long, &long].into_iter(), now(), || ());
+        written += count as u64;
+        if let Err(error) = result {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::FileTooLarge);
+    // What was written before the failure counts.
+    assert_eq!(log.head().unwrap().seq, written);
+    for _ in 0..3 {
+        assert!(log.append(&long, now()).is_err());
+    }
+    let verified = verify(&Request { files: vec![path], ..Request::default() }).unwrap();
+    assert_eq!((verified.lines, Some(verified.head)), (written + 1, log.head()));
+}
+
 #[test]
 fn lines_that_were_written_and_never_committed_stay_and_are_told_again_after_them() {
     let folder = Folder::new();
