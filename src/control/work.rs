@@ -12,6 +12,7 @@ use rules::policies::Policies;
 use rules::reasons::Reason;
 use rules::trouble::{Now, Series};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::outcomes::Untold;
 use crate::crash::Deed;
@@ -39,6 +40,10 @@ pub struct Work {
     pub untold: Vec<Untold>,
     /// What an earlier process may not have come to tell was told again.
     pub retold: bool,
+    /// What an earlier process announced and did not end was taken up.
+    pub recovered: bool,
+    /// The transitions that were taken up like that.
+    pub inherited: Vec<Uuid>,
     /// What keeps a wanted start from happening, as it was last decided.
     pub verdicts: Option<Verdicts>,
     /// The end of the supervision is on record.
@@ -76,6 +81,8 @@ impl Work {
             events: VecDeque::new(),
             untold: Vec::new(),
             retold: false,
+            recovered: false,
+            inherited: Vec::new(),
             verdicts: None,
             ended: false,
             undecodable: None,
