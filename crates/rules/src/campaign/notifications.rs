@@ -4,9 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
 use super::Campaign;
-use crate::kinds::{
-    CampaignStatus, LossReason, LostNotification, Notification, ResumeMode, Sink, TransitionRecord, stamp,
-};
+use crate::kinds::{CampaignStatus, LossReason, Notification, ResumeMode, Sink, TransitionRecord};
 use crate::trouble::Now;
 
 /// How many notifications wait at most.
@@ -122,12 +120,6 @@ impl Campaign {
         self.lose(now, |_| Some(reason));
     }
 
-    /// How long until the next notification is given up.
-    pub fn gives_up_in(&self, now: Now) -> Option<SignedDuration> {
-        let deadlines = self.status.notifications.iter().map(|n| self.sinks.deadline(n));
-        deadlines.min().map(|at| at.duration_since(now.wall).max(SignedDuration::ZERO))
-    }
-
     /// Goes on with the outbox that another process wrote. What this one has made of transitions that they do not know of follows
     /// theirs; what they know of is theirs to deliver.
     pub(super) fn take_over_outbox(&mut self, mine: &mut Self, now: Now) {
@@ -158,14 +150,7 @@ impl Campaign {
                 None => self.status.notifications.push(notification),
                 Some(reason) => {
                     self.status.lost_notifications.retain(|lost| lost.sink != notification.sink);
-                    self.status.lost_notifications.push(LostNotification {
-                        webhook_id: notification.webhook_id.clone(),
-                        sink: notification.sink,
-                        transition: notification.transition,
-                        status: notification.status,
-                        reason,
-                        at: stamp(now.wall),
-                    });
+                    self.status.lost_notifications.push(notification.lost(reason, now.wall));
                     self.lost.push(Lost { notification, reason });
                 }
             }

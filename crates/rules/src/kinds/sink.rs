@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::campaign::ResumeMode;
-use super::status::Target;
+use super::status::{Target, stamp};
 use crate::reasons::Reason;
 
 /// A receiver of notifications by HTTP POST, after the Standard Webhooks scheme.
@@ -99,6 +99,18 @@ pub struct Notification {
 }
 
 impl Notification {
+    /// As status tells of it once it is lost.
+    pub fn lost(&self, reason: LossReason, at: Timestamp) -> LostNotification {
+        LostNotification {
+            webhook_id: self.webhook_id.clone(),
+            sink: self.sink,
+            transition: self.transition,
+            status: self.status,
+            reason,
+            at: stamp(at),
+        }
+    }
+
     /// What is sent: the same bytes at each try, by whichever process.
     pub fn body(&self, campaign_id: &str) -> Vec<u8> {
         let status = self.status.to_string().to_lowercase();
