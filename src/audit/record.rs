@@ -19,6 +19,8 @@ pub enum AuditEvent {
     TransitionFailed,
     /// Somebody else changed the campaign.
     ExternalChange,
+    /// A notification that its sink has not taken: at the first try that failed, and when it is given up (`final`).
+    WorkforceSyncFailed,
     /// The declaration is gone.
     SupervisionEnded,
 }
@@ -80,6 +82,15 @@ pub struct AuditRecord {
     /// The policy that decided, where one did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<PolicyRef>,
+    /// The sink of a notification.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sink: Option<String>,
+    /// The id that a notification carries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_id: Option<String>,
+    /// Whether a notification is lost for good.
+    #[serde(rename = "final", skip_serializing_if = "Option::is_none")]
+    pub final_: Option<bool>,
     pub zone_database: &'static str,
     pub operator_version: &'static str,
 }

@@ -79,7 +79,10 @@ impl<'a> Pass<'a> {
         if site.is_none() {
             ctx.examined(&work.object, Examined::Bad);
         }
-        Self { ctx, desk, work, meta, tenant, site, looking_since: None, call, deed: None, starts: true }
+        let mut pass =
+            Self { ctx, desk, work, meta, tenant, site, looking_since: None, call, deed: None, starts: true };
+        pass.hear_couriers();
+        pass
     }
 
     /// Goes on closing what may not run, on the last version of the declaration that could be decoded. Starts nothing and

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use rules::campaign::Campaign;
 use rules::inputs::Window;
-use rules::kinds::{DialerCampaignState, Target, TransitionRecord};
+use rules::kinds::{DialerCampaignState, Notification, Target, TransitionRecord};
 use rules::policies::Policies;
 use rules::reasons::Reason;
 use rules::trouble::{Now, Series};
@@ -41,6 +42,8 @@ pub struct Work {
     pub retold: bool,
     /// What keeps a wanted start from happening, as it was last decided.
     pub verdicts: Option<Verdicts>,
+    /// Since when (monotonic) a deleted object could be let go, but for notifications.
+    pub leaving_since: Option<Duration>,
     /// The end of the supervision is on record.
     pub ended: bool,
     /// The generation of which it was told that it can't be decoded.
@@ -77,6 +80,7 @@ impl Work {
             untold: Vec::new(),
             retold: false,
             verdicts: None,
+            leaving_since: None,
             ended: false,
             undecodable: None,
             host: None,
@@ -142,6 +146,13 @@ impl Work {
     pub fn has_in_writing(&self, record: &TransitionRecord) -> bool {
         let history = self.written["history"].as_array();
         history.is_some_and(|list| list.contains(&json!(record)))
+    }
+
+    /// The notifications that wait and that the API server is known to have, oldest first.
+    pub fn written_notifications(&self) -> Vec<Notification> {
+        let written = self.written["notifications"].as_array().map_or(&[][..], Vec::as_slice);
+        let is_written = |n: &&Notification| written.contains(&json!(n));
+        self.campaign.status.notifications.iter().filter(is_written).cloned().collect()
     }
 
     /// Takes over what another writer of our status has written meanwhile. A write of our own that was cut short, or that
