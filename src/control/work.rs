@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use rules::campaign::Campaign;
 use rules::inputs::Window;
-use rules::kinds::{DialerCampaignState, Target, TransitionRecord};
+use rules::kinds::{DialerCampaignState, Notification, Target, TransitionRecord};
 use rules::policies::Policies;
 use rules::reasons::Reason;
 use rules::trouble::{Now, Series};
@@ -46,6 +47,8 @@ pub struct Work {
     pub inherited: Vec<Uuid>,
     /// What keeps a wanted start from happening, as it was last decided.
     pub verdicts: Option<Verdicts>,
+    /// Since when (monotonic) a deleted object could be let go, but for notifications.
+    pub leaving_since: Option<Duration>,
     /// The end of the supervision is on record.
     pub ended: bool,
     /// The generation of which it was told that it can't be decoded.
@@ -84,6 +87,7 @@ impl Work {
             recovered: false,
             inherited: Vec::new(),
             verdicts: None,
+            leaving_since: None,
             ended: false,
             undecodable: None,
             host: None,
@@ -155,6 +159,13 @@ impl Work {
     pub fn has_in_writing(&self, record: &TransitionRecord) -> bool {
         let history = self.written["history"].as_array();
         history.is_some_and(|list| list.contains(&json!(record)))
+    }
+
+    /// The notifications that wait and that the API server is known to have, oldest first.
+    pub fn written_notifications(&self) -> Vec<Notification> {
+        let written = self.written["notifications"].as_array().map_or(&[][..], Vec::as_slice);
+        let is_written = |n: &&Notification| written.contains(&json!(n));
+        self.campaign.status.notifications.iter().filter(is_written).cloned().collect()
     }
 
     /// Takes over what another writer of our status has written meanwhile. A write of our own that was cut short, or that
@@ -234,13 +245,13 @@ mod tests {
     }
 
     fn now() -> Now {
-        Now { wall: Timestamp::UNIX_EPOCH, mono: std::time::Duration::ZERO }
+        Now { wall: Timestamp::UNIX_EPOCH, mono: Duration::ZERO }
     }
 
     /// What is known while a close is under way, that status sent without an answer, and the close has ended since.
     fn ended_after_a_lost_write() -> (Work, DialerCampaignState) {
         let mut work = Work::new(object(&CampaignStatus::default(), 1), now());
-        let id = uuid::Uuid::from_u128(7);
+        let id = Uuid::from_u128(7);
         let close = transition(id, Observed::Running, Target::Paused, Cause::Declared, 1, false, now());
         work.campaign.open(close, now());
         let lost = work.campaign.status.clone();
@@ -263,7 +274,7 @@ mod tests {
         let mut work = Work::new(object(&CampaignStatus::default(), 5), now());
         let mut other = Campaign::default();
         let start = |id| transition(id, Observed::Paused, Target::Running, Cause::Declared, 1, false, now());
-        let id = uuid::Uuid::from_u128(8);
+        let id = Uuid::from_u128(8);
         other.open(start(id), now());
         assert_eq!(work.take_in(&object(&other.status, 4), now()), None);
         assert_eq!(work.campaign.status.pending_transition, None, "older than what is known");
@@ -301,7 +312,7 @@ mod tests {
         work.adopt(found, now());
         assert_eq!(work.campaign.status.pending_transition, None, "it has ended here");
 
-        let other = uuid::Uuid::from_u128(8);
+        let other = Uuid::from_u128(8);
         theirs.pending_transition.as_mut().unwrap().id = other;
         work.adopt(object(&theirs, 3), now());
         assert_eq!(work.campaign.status.pending_transition.as_ref().map(|p| p.id), Some(other));
