@@ -6,6 +6,7 @@ mod hours;
 mod law;
 mod operator;
 mod proxy;
+mod receiver;
 mod stage;
 mod waiting;
 
