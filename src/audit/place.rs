@@ -112,6 +112,8 @@ impl Place {
         };
         let work = move || {
             let _ = opened.send(writer.open(recover));
+            // Writing may take long: the start of the process does not wait for that.
+            writer.settle(0);
             writer.run(&queue);
         };
         std::thread::Builder::new().name(format!("audit-{}", name.label)).spawn(work)?;
@@ -193,9 +195,6 @@ impl Writer {
         let opened = self.log.open();
         let recovered = opened.map(|()| recover());
         self.state.is_done();
-        if recovered.is_ok() {
-            self.settle(0);
-        }
         recovered
     }
 
