@@ -118,7 +118,8 @@ impl Place {
         };
         std::thread::Builder::new().name(format!("audit-{}", name.label)).spawn(work)?;
         let recovered = is_opened.recv_timeout(OPENED_WITHIN).unwrap_or_else(|_| {
-            error!("{} does not answer: starts are held, closes go on; what an earlier process left open is not known", name.words);
+            let cost = "starts are held, closes go on; what an earlier process left open is not known";
+            error!("{} does not answer: {cost}", name.words);
             Ok(Vec::new())
         })?;
         Ok((Self { name, lines, state, echo }, recovered))

@@ -54,7 +54,7 @@ async fn settled(place: &Place) {
 fn told(text: impl BufRead) -> Vec<Value> {
     let line = |line: io::Result<String>| audit::parse(line.unwrap().as_bytes()).unwrap().record;
     let told = text.lines().map(line);
-    told.map(|record| record.get("n").or(record.get("event")).cloned().unwrap()).collect()
+    told.map(|record| record.get("n").or_else(|| record.get("event")).cloned().unwrap()).collect()
 }
 
 fn of_file(path: &Path) -> Vec<Value> {
