@@ -232,7 +232,7 @@ mod tests {
     }
 
     fn now() -> Now {
-        Now { wall: Timestamp::UNIX_EPOCH, mono: std::time::Duration::ZERO }
+        Now { wall: Timestamp::UNIX_EPOCH, mono: Duration::ZERO }
     }
 
     /// What is known while a close is under way, that status sent without an answer, and the close has ended since.
