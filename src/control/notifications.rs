@@ -132,7 +132,7 @@ fn line(ctx: &Context, work: &Work, notification: &Notification, last: bool) -> 
     line.latency_ms = Some(notification.latency_ms);
     line.sink = Some(notification.sink.field().to_owned());
     line.webhook_id = Some(notification.webhook_id.clone());
-    line.final_ = Some(last);
+    line.is_final = Some(last);
     line
 }
 

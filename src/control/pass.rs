@@ -55,7 +55,8 @@ impl<'a> Pass<'a> {
     pub fn begin(ctx: &'a Arc<Context>, desk: &'a Desk, work: &'a mut Work) -> Self {
         // Before the object is read: whatever changes after this cuts the pass short.
         let call = desk.call.subscribe();
-        work.take_in(&desk.newest());
+        let ended = work.take_in(&desk.newest(), clock::now());
+        outcomes::stage_found(ctx, work, ended);
         work.policies = call.borrow().policies.clone();
         let meta = Meta::of(&work.object);
         let namespace = work.object.namespace().unwrap_or_default();
@@ -82,6 +83,7 @@ impl<'a> Pass<'a> {
         let mut pass =
             Self { ctx, desk, work, meta, tenant, site, looking_since: None, call, deed: None, starts: true };
         pass.hear_couriers();
+        pass.recover();
         pass
     }
 
