@@ -230,7 +230,7 @@ fn version(object: &DialerCampaignState) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
-    use rules::campaign::transition;
+    use rules::campaign::{SinkStanding, transition};
     use rules::kinds::{CampaignStatus, Cause, Observed, Outcome, Target};
 
     use super::*;
@@ -302,6 +302,28 @@ mod tests {
         assert!(!work.is_written(&status));
         work.has_written(object(&CampaignStatus::default(), 2));
         assert!(work.is_written(&status));
+    }
+
+    #[test]
+    fn only_notifications_that_the_api_server_is_known_to_have_may_be_sent() {
+        let mut work = Work::new(object(&CampaignStatus::default(), 1), now());
+        let in_force = SinkStanding::InForce { give_up_after: SignedDuration::from_hours(1) };
+        work.campaign.sinks.workforce = in_force;
+        let close = |id| {
+            let id = uuid::Uuid::from_u128(id);
+            transition(id, Observed::Running, Target::Paused, Cause::Declared, 1, false, now())
+        };
+        work.campaign.open(close(7), now());
+        work.campaign.end(Outcome::Applied, now());
+        let first = work.campaign.status.clone();
+        work.sending(&json!(first));
+        assert!(work.written_notifications().is_empty(), "no answer yet");
+        work.has_written(object(&first, 2));
+        work.campaign.open(close(8), now());
+        work.campaign.end(Outcome::Applied, now());
+        assert_eq!(work.written_notifications(), first.notifications);
+        work.campaign.delivered(&first.notifications[0].webhook_id);
+        assert!(work.written_notifications().is_empty(), "what is delivered is not sent again");
     }
 
     #[test]

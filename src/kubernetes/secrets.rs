@@ -140,7 +140,7 @@ impl SigningSource {
     /// Where it is missing or no signing key.
     pub async fn key(&self) -> Result<SigningKey, NoKey> {
         let found = match ask(&self.api, &self.name).await {
-            Asked::Found(secret) => self.from_secret(&secret),
+            Asked::Found(secret) => self.read(&secret),
             Asked::Missing => Err("it does not exist".to_owned()),
             Asked::Forbidden => return self.remembered("the operator may not read it"),
             Asked::Away => return self.remembered("the API server did not give it"),
@@ -149,7 +149,7 @@ impl SigningSource {
         found.map_err(|why| self.none(why))
     }
 
-    fn from_secret(&self, secret: &Secret) -> Result<SigningKey, String> {
+    fn read(&self, secret: &Secret) -> Result<SigningKey, String> {
         let text = text(secret, &self.key).ok_or_else(|| format!("it lacks the key {}", self.key))?;
         SigningKey::parse(&text).map_err(|error| format!("the key {}: {error}", self.key))
     }

@@ -77,7 +77,8 @@ impl Receiver {
         let app = Router::new().fallback(move |uri: Uri, headers: HeaderMap, body: Bytes| {
             let answer = {
                 let mut state = state.lock().unwrap();
-                let answer = state.next.pop_front().or(state.then.clone()).unwrap_or(Answer::Status(204));
+                let answer =
+                    state.next.pop_front().or_else(|| state.then.clone()).unwrap_or(Answer::Status(204));
                 let (path, answer) = (uri.path().to_owned(), answer);
                 state.log.push(Delivery { at: Instant::now(), path, headers, body, answer: answer.clone() });
                 answer

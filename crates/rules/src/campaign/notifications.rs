@@ -138,7 +138,7 @@ impl Campaign {
         if waiting.len() < OUTBOX {
             return;
         }
-        let oldest = waiting.iter().find(|n| n.sink == sink).or(waiting.first());
+        let oldest = waiting.iter().find(|n| n.sink == sink).or_else(|| waiting.first());
         if let Some(id) = oldest.map(|oldest| oldest.webhook_id.clone()) {
             self.lose(now, |n| (n.webhook_id == id).then_some(LossReason::Superseded));
         }
