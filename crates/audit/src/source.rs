@@ -79,6 +79,13 @@ impl Opened {
     }
 }
 
+impl Drop for Opened {
+    fn drop(&mut self) {
+        // Closing alone would leave the lock to a process that another thread is just about to start.
+        let _ = self.file.unlock();
+    }
+}
+
 /// Opens a file, which is made where there is none, for this process alone.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
