@@ -310,7 +310,7 @@ mod tests {
         let in_force = SinkStanding::InForce { give_up_after: SignedDuration::from_hours(1) };
         work.campaign.sinks.workforce = in_force;
         let close = |id| {
-            let id = uuid::Uuid::from_u128(id);
+            let id = Uuid::from_u128(id);
             transition(id, Observed::Running, Target::Paused, Cause::Declared, 1, false, now())
         };
         work.campaign.open(close(7), now());

@@ -1,6 +1,6 @@
 //! Notifications that never arrive: each is on record, with the reason.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::SignedDuration;
 use k8s_openapi::api::events::v1::Event;
