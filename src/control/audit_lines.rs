@@ -164,9 +164,7 @@ pub async fn ended(ctx: Arc<Context>, desk: Arc<Desk>) {
     let unknown = work.campaign.end(Outcome::Unknown, clock::now());
     outcomes::stage_found(&ctx, &mut work, unknown);
     outcomes::tell_all(&ctx, &mut work).await;
-    if lose_what_waits(&ctx, &mut work, &desk.courier) {
-        create_events(&ctx, &mut work).await;
-    }
+    let unheard = lose_what_waits(&ctx, &mut work, &desk.courier);
     let spec = &work.object.spec;
     // Its claim is gone with it; whether it had lost it is what was last told.
     let stalled = work.campaign.status.condition(conditions::STALLED);
@@ -179,4 +177,7 @@ pub async fn ended(ctx: Arc<Context>, desk: Arc<Desk>) {
         Ending::LeftRunning
     };
     ctx.audit.tell(&supervision_ended(&ctx, &work, ending));
+    if unheard {
+        create_events(&ctx, &mut work).await;
+    }
 }

@@ -137,7 +137,7 @@ fn line(ctx: &Context, work: &Work, notification: &Notification, last: bool) -> 
 }
 
 /// The Event of a loss. Its name is made from the notification's id: the API server refuses a second one.
-fn event(name: &str, lost: &LostNotification) -> NewEvent {
+pub(super) fn event(name: &str, lost: &LostNotification) -> NewEvent {
     NewEvent {
         name: format!("{name}.{}", lost.webhook_id),
         warning: true,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use rules::decide::Decision;
 use rules::kinds::{Outcome, TransitionRecord};
@@ -11,6 +11,7 @@ use tracing::info;
 
 use super::audit_lines::{base_record, of_outcome};
 use super::context::Context;
+use super::notifications;
 use super::pass::Pass;
 use super::record::by;
 use super::work::Work;
@@ -72,15 +73,18 @@ impl Pass<'_> {
 
     /// Creates the Events of an earlier process once more: it may have ended between a status and its Event, and the API server
     /// refuses those that are there.
-    pub(super) fn retell_outcomes(&mut self) {
+    pub(super) fn retell(&mut self) {
         if std::mem::replace(&mut self.work.retold, true) {
             return;
         }
         let now = clock::now().wall;
-        let history = self.work.campaign.status.history.clone();
-        for record in history.iter().rev().filter(|r| now.duration_since(r.ended_at.0) < EVENTS_LAST) {
-            self.work.queue_event(event(&self.work.object.name_any(), record));
-        }
+        let lasts = |at: Timestamp| now.duration_since(at) < EVENTS_LAST;
+        let (name, status) = (self.work.object.name_any(), &self.work.campaign.status);
+        let outcomes = status.history.iter().rev().filter(|record| lasts(record.ended_at.0));
+        let losses = status.lost_notifications.iter().filter(|lost| lasts(lost.at.0));
+        let losses = losses.map(|lost| notifications::event(&name, lost));
+        let events: Vec<NewEvent> = outcomes.map(|record| event(&name, record)).chain(losses).collect();
+        events.into_iter().for_each(|event| self.work.queue_event(event));
     }
 }
 

@@ -49,7 +49,7 @@ impl Pass<'_> {
         self.send_couriers();
         self.tell_outcomes().await;
         if again.is_none() {
-            self.retell_outcomes();
+            self.retell();
             self.create_events(patience).await;
         }
         again.map_or(decision.wake_in, |again| again.min(decision.wake_in))

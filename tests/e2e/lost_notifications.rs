@@ -1,6 +1,6 @@
 //! Notifications that never arrive: each is on record, with the reason.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::SignedDuration;
 use k8s_openapi::api::events::v1::Event;
@@ -9,20 +9,16 @@ use rules::kinds::FINALIZER;
 use serde_json::{Value, json};
 use simulator::State;
 
-use crate::notifications::{WORKFORCE, becomes, name_sinks, start, sync_failures, told, until_outbox};
+use crate::notifications::{
+    WORKFORCE, becomes, is_sync_failure, name_sinks, start, sync_failures, told, until_lines, until_outbox,
+};
 use crate::receiver::Answer;
-use crate::stage::{ORG, PATIENCE, Stage, id_of, says};
+use crate::stage::{ORG, Stage, id_of, says};
 use crate::waiting::until_object;
 
 /// Waits until that many losses are on record, and gives their audit lines.
 async fn until_lost(stage: &Stage, count: usize) -> Vec<Value> {
-    let begun = Instant::now();
-    while sync_failures(stage, true).len() < count && begun.elapsed() < PATIENCE {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let lost = sync_failures(stage, true);
-    assert_eq!(lost.len(), count, "{lost:#?}\n{}", stage.story("c-1").await);
-    lost
+    until_lines(stage, count, |line| is_sync_failure(line, true)).await
 }
 
 async fn until_event(stage: &Stage, name: &str) -> Event {
@@ -134,5 +130,6 @@ async fn what_waits_when_a_declaration_goes_is_on_record_with_and_without_our_fi
     assert_eq!(lost[2]["reason"], "Deleted");
     let event = until_event(&stage, &format!("c-1.{}", lost[2]["webhookId"].as_str().unwrap())).await;
     assert_eq!(event.reason.as_deref(), Some("SyncFailed"));
+    until_lines(&stage, 2, |line| line["event"] == "SUPERVISION_ENDED").await;
     assert_eq!(stage.audit("c-1").last().unwrap()["event"], "SUPERVISION_ENDED");
 }

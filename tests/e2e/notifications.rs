@@ -67,9 +67,24 @@ pub async fn until_outbox(stage: &Stage, count: usize) -> CampaignStatus {
     stage.until("c-1", &what, |s| s.notifications.len() == count).await.status.unwrap()
 }
 
+/// Whether an audit line tells of a notification that was not taken, for the first time or for good.
+pub fn is_sync_failure(line: &Value, last: bool) -> bool {
+    line["event"] == "WORKFORCE_SYNC_FAILED" && line["final"] == last
+}
+
 pub fn sync_failures(stage: &Stage, last: bool) -> Vec<Value> {
-    let of = |l: &Value| l["event"] == "WORKFORCE_SYNC_FAILED" && l["final"] == last;
-    stage.audit("c-1").into_iter().filter(of).collect()
+    stage.audit("c-1").into_iter().filter(|line| is_sync_failure(line, last)).collect()
+}
+
+/// Waits until that many audit lines are as told, and gives them.
+pub async fn until_lines(stage: &Stage, count: usize, told: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let lines = || stage.audit("c-1").into_iter().filter(|line| told(line)).collect::<Vec<_>>();
+    let begun = Instant::now();
+    while lines().len() < count && begun.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(lines().len(), count, "{:#?}\n{}", lines(), stage.story("c-1").await);
+    lines()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -275,11 +290,8 @@ async fn without_its_signing_secret_nothing_is_sent_and_that_is_said_until_it_is
     let told = tenant.conditions.iter().find(|c| c.type_ == "SigningSecretsFound").unwrap();
     assert_eq!((told.status.as_str(), told.reason.as_str()), ("False", "SigningSecretMissing"));
     assert!(told.message.contains("the signing secret hooks: it does not exist"), "{}", told.message);
-    let begun = Instant::now();
-    while sync_failures(&stage, false).is_empty() && begun.elapsed() < PATIENCE {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_eq!(sync_failures(&stage, false)[0]["message"], "the signing secret hooks: it does not exist");
+    let failed = until_lines(&stage, 1, |line| is_sync_failure(line, false)).await;
+    assert_eq!(failed[0]["message"], "the signing secret hooks: it does not exist");
     write_signing_secret(&stage, "hunter2-is-none").await;
     write_signing_secret(&stage, SECRET).await;
     receiver.until_taken(WORKFORCE, 1).await[0].assert_signed();

@@ -1,7 +1,7 @@
 //! A receiver of notifications whose answers tests set, and its log.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::net::TcpSocket;
 use webhooks::SigningKey;
 
 use crate::stage::PATIENCE;
@@ -52,7 +53,8 @@ struct State {
 #[derive(Clone)]
 pub struct Receiver {
     pub url: String,
-    address: SocketAddr,
+    /// Keeps the port while nobody listens.
+    socket: Arc<Mutex<Option<TcpSocket>>>,
     state: Arc<Mutex<State>>,
 }
 
@@ -66,9 +68,10 @@ impl Receiver {
 
     /// Does not listen yet.
     pub async fn down() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        Self { url: format!("http://{address}"), address, state: Arc::default() }
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let url = format!("http://{}", socket.local_addr().unwrap());
+        Self { url, socket: Arc::new(Mutex::new(Some(socket))), state: Arc::default() }
     }
 
     /// Listens from now on.
@@ -85,7 +88,8 @@ impl Receiver {
             };
             respond(answer)
         });
-        let listener = tokio::net::TcpListener::bind(self.address).await.unwrap();
+        let socket = self.socket.lock().unwrap().take().expect("opened once");
+        let listener = socket.listen(64).unwrap();
         tokio::spawn(async move { axum::serve(listener, app).await });
     }
 

@@ -123,7 +123,9 @@ async fn without_an_audit_log_starts_are_held_and_closes_go_on_until_it_can_be_w
     assert!(stage.operator.printed().contains("\"intent\""), "the line of a close stands on standard output");
 
     stage.declare("c-1", "Running", json!({"checkIntervalSeconds": 10})).await;
-    let object = stage.until_ready("c-1", "True", "AuditUnavailable").await;
+    stage.until_ready("c-1", "True", "AuditUnavailable").await;
+    // An Event follows its status; the look is another pass's, after it.
+    let object = stage.look("c-1").await;
     // Held is held: it is not tried again and again, and nothing is told anew, for longer than the log is left alone.
     let (version, events) = (object.resource_version(), stage.events("c-1").await.len());
     let from = stage.sim.last_seq();
