@@ -22,6 +22,8 @@ mod config;
 mod credentials;
 mod dialer;
 mod endpoint;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod retry_after;
 mod token;
 mod transport;

@@ -83,12 +83,12 @@ pub(crate) async fn exchange(request: RequestBuilder, body: Body) -> Result<Answ
     Ok(Answer { head, body, date, received })
 }
 
-fn date(headers: &HeaderMap) -> Option<Timestamp> {
+pub(crate) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     let date = headers.get(DATE)?.to_str().ok()?;
     Timestamp::try_from(httpdate::parse_http_date(date).ok()?).ok()
 }
 
-fn wait(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(crate) fn wait(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     retry_after::parse(headers.get(RETRY_AFTER)?.to_str().ok()?, now.into())
 }
 
