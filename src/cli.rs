@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::builder::FalseyValueParser;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use cxone::{AllowEntry, AllowList};
 use url::Url;
 
+use crate::audit::AuditCommand;
 use crate::explain::{PlanArgs, WhyArgs};
 
 /// Keeps NICE CXone outbound campaigns in the state that Kubernetes objects declare.
@@ -32,6 +34,9 @@ pub enum Command {
     Plan(Box<PlanArgs>),
     /// Explain why a campaign dials or does not: every gate, its rule, and what happens next; writes nothing.
     Why(Box<WhyArgs>),
+    /// Verify the audit record, or find lines in it; writes nothing.
+    #[command(subcommand)]
+    Audit(AuditCommand),
 }
 
 #[derive(Args)]
@@ -52,6 +57,12 @@ pub struct RunArgs {
     /// Append the audit record to this file too. Starts are held while it can't be written.
     #[arg(long, env = "DIALER_AUDIT_LOG", value_name = "FILE")]
     pub audit_log: Option<OrEmpty<PathBuf>>,
+    /// A file of the audit record that would grow beyond this is put by under a name of its own; none is ever deleted.
+    #[arg(long, env = "DIALER_AUDIT_LOG_MAX_SIZE", value_name = "SIZE", default_value = "64MiB", value_parser = audit::size)]
+    pub audit_log_max_size: u64,
+    /// The same for a file whose first line is that old when the next is written.
+    #[arg(long, env = "DIALER_AUDIT_LOG_MAX_AGE", value_name = "TIME", default_value = "7d", value_parser = audit::age)]
+    pub audit_log_max_age: Duration,
     /// How logs look.
     #[arg(long, env = "DIALER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -83,6 +94,11 @@ impl RunArgs {
     /// The file of the audit record.
     pub fn audit_log(&self) -> Option<PathBuf> {
         self.audit_log.as_ref()?.0.clone()
+    }
+
+    /// When a file of the audit record is put by.
+    pub fn rotation(&self) -> audit::Rotation {
+        audit::Rotation { max_size: self.audit_log_max_size, max_age: self.audit_log_max_age }
     }
 
     /// The hosts that tenants may name.

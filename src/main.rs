@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         cli::Command::Crd(args) => crd::print(&args),
         cli::Command::Plan(args) => explain::plan(&args),
         cli::Command::Why(args) => explain::why(&args),
+        cli::Command::Audit(command) => audit::run(&command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

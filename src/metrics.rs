@@ -2,12 +2,16 @@
 
 use std::sync::atomic::AtomicI64;
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 use rules::kinds::TransitionRecord;
+
+use crate::audit::Heads;
 
 /// Labels of a finished transition.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -87,5 +91,34 @@ impl Metrics {
         } else {
             self.violations.remove(&labels);
         }
+    }
+}
+
+/// Tells with each scrape where the audit record's chains end. Nothing is told of a line that is not the last any more.
+pub fn register_heads(registry: &mut Registry, heads: Heads) {
+    registry.register_collector(Box::new(HeadCollector(heads)));
+}
+
+#[derive(Debug)]
+struct HeadCollector(Heads);
+
+/// Labels of a chain's last line.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Ends {
+    place: &'static str,
+    chain: String,
+    hash: String,
+}
+
+impl Collector for HeadCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let help = "The number of the last line of the audit record in its chain; keep it to prove later that none was cut off";
+        let mut encoder = encoder.encode_descriptor("audit_head", help, None, MetricType::Gauge)?;
+        for (place, head) in self.0.now() {
+            let labels = Ends { place, chain: head.chain.to_string(), hash: head.hash.to_string() };
+            let seq = i64::try_from(head.seq).unwrap_or(i64::MAX);
+            ConstGauge::new(seq).encode(encoder.encode_family(&labels)?)?;
+        }
+        Ok(())
     }
 }

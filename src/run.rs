@@ -21,7 +21,7 @@ use crate::control::{
 };
 use crate::kubernetes::{self, Kube};
 use crate::logging::Log;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 
 /// How long writes under way may take to end after a signal.
 const GRACE: Duration = Duration::from_secs(20);
@@ -60,11 +60,12 @@ async fn operate(args: RunArgs, echo: NonBlocking) -> Result<()> {
     let config = cluster().await?;
     let (client, watching) = (connect(config.clone())?, connect(kubernetes::for_watching(&config))?);
     let readiness = Arc::new(Readiness::default());
-    let (metrics, registry) = Metrics::new();
+    let (metrics, mut registry) = Metrics::new();
     let listener = admin::bind(args.admin_addr).await?;
-    let audit = Audit::open(args.audit_log(), echo).with_context(|| {
+    let audit = Audit::open(args.audit_log(), args.rotation(), echo).with_context(|| {
         format!("--audit-log {} can't be written", args.audit_log().unwrap_or_default().display())
     })?;
+    metrics::register_heads(&mut registry, audit.heads());
     let namespace = args.watch_namespace();
     let (declarations, campaign_changes) = kubernetes::declarations(watching.clone(), namespace);
     let (tenants, tenant_changes) = kubernetes::tenants(watching.clone(), namespace);

@@ -1,16 +1,20 @@
 //! A place that lines go to: a thread of its own writes them, so that nobody waits for a disk, a mount or a pipe.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use audit::{Head, LINES_LOST, Log, Record};
+use serde_json::json;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 use tracing_appender::non_blocking::NonBlocking;
+
+use super::recovery::OpenIntent;
+use crate::clock;
 
 /// After a failure a place is tried again with every new line, and after that long without one.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
@@ -18,21 +22,34 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
 const MAX_OWED: usize = 1000;
 /// Lines that wait for a place that is slow; beyond that they are lost.
 const MAX_WAITING: usize = 4096;
+/// Lines that are put on the disk together.
+const MAX_TOGETHER: usize = 256;
 /// A write that takes longer holds starts.
 const STALLED_AFTER: Duration = Duration::from_secs(1);
 /// How long opening the file may hold up the start of the process.
 const OPENED_WITHIN: Duration = Duration::from_secs(2);
+/// While lines are written, the log tells that often where the chain ends.
+const HEAD_TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// What a place is called.
+#[derive(Clone, Copy)]
+pub(super) struct Name {
+    /// Where people read it.
+    pub words: &'static str,
+    /// Where machines do.
+    pub label: &'static str,
+}
 
 /// One place that lines go to, as those see it who tell them.
 pub(super) struct Place {
-    name: &'static str,
+    pub(super) name: Name,
     lines: SyncSender<Line>,
     state: Arc<State>,
     echo: Option<NonBlocking>,
 }
 
 struct Line {
-    bytes: Vec<u8>,
+    record: Record,
     written: Option<oneshot::Sender<io::Result<()>>>,
 }
 
@@ -45,8 +62,10 @@ struct State {
     busy_since: AtomicU64,
     /// The last write failed.
     failing: AtomicBool,
-    /// Lines that found the queue full.
+    /// Lines that were given up and are not told of in the chain yet.
     lost: AtomicU64,
+    /// The last line that counts.
+    head: Mutex<Option<Head>>,
 }
 
 impl Place {
@@ -60,54 +79,64 @@ impl Place {
         self.state.waiting.load(Ordering::Acquire) == 0
     }
 
+    /// Where the last line that counts can be read.
+    pub(super) fn head(&self) -> impl Fn() -> Option<Head> + Send + Sync + 'static + use<> {
+        let state = self.state.clone();
+        move || state.head()
+    }
+
+    /// Opens the log in a thread of its own, and gives what `recover` found in it before it was written to.
     pub(super) fn start(
-        name: &'static str,
-        thread: &str,
-        open: impl Fn() -> io::Result<File> + Send + 'static,
+        name: Name,
+        log: Log,
+        recover: impl FnOnce() -> Vec<OpenIntent> + Send + 'static,
         echo: Option<NonBlocking>,
-    ) -> io::Result<Self> {
+    ) -> io::Result<(Self, Vec<OpenIntent>)> {
         let state = Arc::new(State {
             origin: Instant::now(),
             waiting: AtomicUsize::new(0),
             busy_since: AtomicU64::new(0),
             failing: AtomicBool::new(false),
             lost: AtomicU64::new(0),
+            head: Mutex::new(None),
         });
         let (lines, queue) = sync_channel(MAX_WAITING);
         let (opened, is_opened) = sync_channel(1);
-        let writer = Writer {
+        let mut writer = Writer {
             name,
-            open: Box::new(open),
-            file: None,
+            log,
             owed: VecDeque::new(),
-            torn: false,
             state: state.clone(),
             echo: echo.clone(),
+            head_told: None,
         };
-        std::thread::Builder::new().name(thread.to_owned()).spawn(move || writer.run(&queue, &opened))?;
-        match is_opened.recv_timeout(OPENED_WITHIN) {
-            Ok(opened) => opened?,
-            Err(_) => error!("{name} does not answer: starts are held, closes go on"),
-        }
-        Ok(Self { name, lines, state, echo })
+        let work = move || {
+            let _ = opened.send(writer.open(recover));
+            writer.run(&queue);
+        };
+        std::thread::Builder::new().name(format!("audit-{}", name.label)).spawn(work)?;
+        let recovered = is_opened.recv_timeout(OPENED_WITHIN).unwrap_or_else(|_| {
+            error!("{} does not answer: starts are held, closes go on; what an earlier process left open is not known", name.words);
+            Ok(Vec::new())
+        })?;
+        Ok((Self { name, lines, state, echo }, recovered))
     }
 
-    pub(super) fn queue(&self, bytes: Vec<u8>, written: Option<oneshot::Sender<io::Result<()>>>) {
+    pub(super) fn queue(&self, record: Record, written: Option<oneshot::Sender<io::Result<()>>>) {
         self.state.waiting.fetch_add(1, Ordering::AcqRel);
-        let Err(refused) = self.lines.try_send(Line { bytes, written }) else { return };
+        let Err(refused) = self.lines.try_send(Line { record, written }) else { return };
         self.state.waiting.fetch_sub(1, Ordering::AcqRel);
         if self.state.lost.fetch_add(1, Ordering::AcqRel) == 0 {
-            error!("{} takes no more audit lines: they are lost to it until it answers", self.name);
+            error!("{} takes no more audit lines: they are lost to it until it answers", self.name.words);
         }
-        let (std::sync::mpsc::TrySendError::Full(line) | std::sync::mpsc::TrySendError::Disconnected(line)) =
-            refused;
-        tell_echo(&self.echo, &line.bytes);
+        let (TrySendError::Full(line) | TrySendError::Disconnected(line)) = refused;
+        tell_echo(&self.echo, &line.record);
     }
 
     pub(super) async fn until(
         &self,
         is_written: oneshot::Receiver<io::Result<()>>,
-        line: Vec<u8>,
+        record: &Record,
         patience: Duration,
     ) -> io::Result<()> {
         let patience = if self.state.is_stalled() { Duration::ZERO } else { patience };
@@ -115,7 +144,7 @@ impl Place {
             Ok(Ok(written)) => written,
             Ok(Err(_)) => Err(io::Error::new(io::ErrorKind::QuotaExceeded, "too many lines wait")),
             Err(_) => {
-                tell_echo(&self.echo, &line);
+                tell_echo(&self.echo, record);
                 Err(io::ErrorKind::TimedOut.into())
             }
         }
@@ -129,6 +158,18 @@ impl State {
         long || self.waiting.load(Ordering::Acquire) >= MAX_WAITING
     }
 
+    fn is_busy(&self) {
+        self.busy_since.store(self.now(), Ordering::Release);
+    }
+
+    fn is_done(&self) {
+        self.busy_since.store(0, Ordering::Release);
+    }
+
+    fn head(&self) -> Option<Head> {
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn now(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
     }
@@ -136,19 +177,29 @@ impl State {
 
 /// The thread of a place: nobody else touches what it writes to.
 struct Writer {
-    name: &'static str,
-    open: Box<dyn Fn() -> io::Result<File> + Send>,
-    file: Option<File>,
+    name: Name,
+    log: Log,
     /// Lines that could not be written yet, oldest first: they follow as soon as they can.
-    owed: VecDeque<Vec<u8>>,
-    torn: bool,
+    owed: VecDeque<Line>,
     state: Arc<State>,
     echo: Option<NonBlocking>,
+    /// When the log last told where the chain ends.
+    head_told: Option<Instant>,
 }
 
 impl Writer {
-    fn run(mut self, queue: &Receiver<Line>, opened: &SyncSender<io::Result<()>>) {
-        let _ = opened.send(self.settle());
+    fn open(&mut self, recover: impl FnOnce() -> Vec<OpenIntent>) -> io::Result<Vec<OpenIntent>> {
+        self.state.is_busy();
+        let opened = self.log.open();
+        let recovered = opened.map(|()| recover());
+        self.state.is_done();
+        if recovered.is_ok() {
+            self.settle(0);
+        }
+        recovered
+    }
+
+    fn run(mut self, queue: &Receiver<Line>) {
         loop {
             let failing = self.state.failing.load(Ordering::Acquire);
             let next = if failing {
@@ -157,179 +208,102 @@ impl Writer {
                 queue.recv().map_err(RecvTimeoutError::from)
             };
             match next {
-                Ok(line) => self.write(line),
-                Err(RecvTimeoutError::Timeout) => drop(self.settle()),
+                Ok(line) => self.take(std::iter::once(line).chain(queue.try_iter()).take(MAX_TOGETHER)),
+                Err(RecvTimeoutError::Timeout) => self.settle(0),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    fn write(&mut self, line: Line) {
-        self.owed.push_back(line.bytes);
-        let settled = self.settle();
-        if settled.is_err() {
-            if let Some(line) = self.owed.back() {
-                tell_echo(&self.echo, line);
-            }
-            if self.owed.len() > MAX_OWED {
-                self.owed.pop_front();
-            }
-        }
-        if let Some(written) = line.written {
-            let _ = written.send(settled);
-        }
-        if self.state.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let lost = self.state.lost.swap(0, Ordering::AcqRel);
-            if lost > 0 {
-                warn!(lost, "{} keeps up again; audit lines are missing in it", self.name);
-            }
-        }
+    fn take(&mut self, lines: impl Iterator<Item = Line>) {
+        let before = self.owed.len();
+        self.owed.extend(lines);
+        let new = self.owed.len() - before;
+        self.settle(new);
+        self.state.waiting.fetch_sub(new, Ordering::AcqRel);
     }
 
-    /// Writes what is owed. The first that fails stays the first.
-    fn settle(&mut self) -> io::Result<()> {
-        let settled = self.write_owed();
-        self.state.busy_since.store(0, Ordering::Release);
-        let failed = self.state.failing.swap(settled.is_err(), Ordering::AcqRel);
-        match &settled {
-            Err(error) if !failed => error!(%error, "audit lines can't be written to {}", self.name),
-            Ok(()) if failed => info!("audit lines can be written to {} again", self.name),
+    /// Writes what is owed, of which the last `new` lines are; the first that fails stays the first.
+    fn settle(&mut self, new: usize) {
+        let written = self.write_owed();
+        self.state.is_done();
+        *self.state.head.lock().unwrap_or_else(PoisonError::into_inner) = self.log.head();
+        for note in self.log.take_notes() {
+            warn!("{note}");
+        }
+        let failed = self.state.failing.swap(written.is_err(), Ordering::AcqRel);
+        match &written {
+            Err(error) if !failed => error!(%error, "audit lines can't be written to {}", self.name.words),
+            Ok(()) if failed => info!("audit lines can be written to {} again", self.name.words),
             _ => {}
         }
-        settled
+        match written {
+            Err(error) => self.keep(new, &error),
+            Ok(()) => self.tell_head(),
+        }
     }
 
     fn write_owed(&mut self) -> io::Result<()> {
-        self.state.busy_since.store(self.state.now(), Ordering::Release);
-        if self.file.is_none() {
-            self.file = Some((self.open)()?);
-        }
-        while let Some(line) = self.owed.front() {
-            let Some(file) = &mut self.file else { break };
-            self.state.busy_since.store(self.state.now(), Ordering::Release);
-            let written = append(file, line, self.torn);
-            self.torn = written.is_err();
-            if written.is_err() {
-                self.file = None;
-                return written;
+        self.state.is_busy();
+        let lost = self.state.lost.swap(0, Ordering::AcqRel);
+        let told = lines_lost(lost);
+        let records = told.iter().chain(self.owed.iter().map(|line| &line.record));
+        let (mut count, written) = self.log.append_all(records, clock::now().wall, || self.state.is_busy());
+        if told.is_some() {
+            if count == 0 {
+                self.state.lost.fetch_add(lost, Ordering::AcqRel);
+            } else {
+                warn!(lost, "{} takes audit lines again; some are missing in it", self.name.words);
             }
-            self.owed.pop_front();
+            count = count.saturating_sub(1);
         }
-        Ok(())
+        for line in self.owed.drain(..count) {
+            if let Some(written) = line.written {
+                let _ = written.send(Ok(()));
+            }
+        }
+        written
+    }
+
+    /// Who waits is told at once; the lines follow as soon as they can.
+    fn keep(&mut self, new: usize, error: &io::Error) {
+        let unheard = self.owed.len().saturating_sub(new);
+        for line in self.owed.range_mut(unheard..) {
+            tell_echo(&self.echo, &line.record);
+            if let Some(written) = line.written.take() {
+                let _ = written.send(Err(io::Error::new(error.kind(), error.to_string())));
+            }
+        }
+        let over = self.owed.len().saturating_sub(MAX_OWED);
+        self.owed.drain(..over);
+        self.state.lost.fetch_add(over as u64, Ordering::AcqRel);
+    }
+
+    fn tell_head(&mut self) {
+        let due = self.head_told.is_none_or(|told| told.elapsed() >= HEAD_TOLD_EVERY);
+        if let Some(head) = self.state.head().filter(|_| due) {
+            self.head_told = Some(Instant::now());
+            tell_head(self.name, head);
+        }
     }
 }
 
-fn append(file: &mut File, line: &[u8], torn: bool) -> io::Result<()> {
-    // The end of a line that was written in part; a new file has none.
-    if torn && file.metadata().is_ok_and(|meta| !meta.is_file() || meta.len() > 0) {
-        file.write_all(b"\n")?;
-    }
-    file.write_all(line)?;
-    file.flush()
+/// Puts in the log where the chain ends: who keeps that elsewhere can tell later that nothing was cut off.
+pub(super) fn tell_head(name: Name, Head { chain, seq, hash }: Head) {
+    info!(place = name.label, %chain, seq, %hash, "audit head");
 }
 
-fn tell_echo(echo: &Option<NonBlocking>, line: &[u8]) {
+fn lines_lost(count: u64) -> Option<Record> {
+    let told = json!({"timestamp": clock::now().wall, "event": LINES_LOST, "count": count});
+    (count > 0).then(|| Record::of(&told).ok()).flatten()
+}
+
+fn tell_echo(echo: &Option<NonBlocking>, record: &Record) {
     if let Some(echo) = echo {
-        let _ = echo.clone().write_all(line);
+        let _ = echo.clone().write_all(&[record.bytes(), b"\n"].concat());
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{PipeReader, Read};
-    use std::os::fd::OwnedFd;
-    use std::sync::atomic::AtomicU32;
-
-    use std::fs::OpenOptions;
-
-    use super::super::append_to;
-    use super::*;
-
-    const PIPE: usize = 65536;
-
-    /// A place at the end of a pipe that takes no more until its reader has read that.
-    fn stalled() -> (Place, PipeReader) {
-        let (reader, mut writer) = io::pipe().unwrap();
-        writer.write_all(&[b'x'; PIPE]).unwrap();
-        let file = File::from(OwnedFd::from(writer));
-        let place = Place::start("the pipe", "test", move || file.try_clone(), None).unwrap();
-        (place, reader)
-    }
-
-    fn line(n: usize) -> Vec<u8> {
-        format!("{n}\n").into_bytes()
-    }
-
-    async fn announce(place: &Place, n: usize, patience: Duration) -> io::Result<()> {
-        let (written, is_written) = oneshot::channel();
-        place.queue(line(n), Some(written));
-        place.until(is_written, line(n), patience).await
-    }
-
-    async fn settled(place: &Place) {
-        while place.state.waiting.load(Ordering::Acquire) > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
-
-    #[tokio::test]
-    async fn a_place_that_takes_no_more_is_waited_for_as_long_as_told_and_gets_every_line_in_order_later() {
-        let (place, mut reader) = stalled();
-        let before = Instant::now();
-        let error = announce(&place, 0, Duration::from_millis(50)).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(before.elapsed() < STALLED_AFTER);
-        assert!(!place.state.is_stalled(), "not yet");
-        tokio::time::sleep(STALLED_AFTER + Duration::from_millis(100)).await;
-        assert!(place.state.is_stalled());
-        let before = Instant::now();
-        announce(&place, 1, Duration::from_secs(60)).await.unwrap_err();
-        assert!(before.elapsed() < Duration::from_secs(5), "what is known to be stalled is not waited for");
-
-        reader.read_exact(&mut [0; PIPE]).unwrap();
-        announce(&place, 2, Duration::ZERO).await.ok();
-        settled(&place).await;
-        assert!(!place.state.is_stalled());
-        announce(&place, 3, Duration::from_secs(60)).await.unwrap();
-        let mut text = [0; 8];
-        reader.read_exact(&mut text).unwrap();
-        assert_eq!(&text, b"0\n1\n2\n3\n");
-    }
-
-    #[tokio::test]
-    async fn a_full_queue_blocks_nobody_and_holds_starts() {
-        let (place, mut reader) = stalled();
-        for n in 0..MAX_WAITING + 10 {
-            place.queue(line(n), None);
-        }
-        assert!(place.state.is_stalled(), "at once");
-        assert!(place.state.lost.load(Ordering::Acquire) > 0);
-        announce(&place, 0, Duration::from_secs(60)).await.unwrap_err();
-        reader.read_exact(&mut [0; PIPE]).unwrap();
-        settled(&place).await;
-        assert!(!place.state.is_stalled());
-        announce(&place, 0, Duration::from_secs(60)).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn lines_that_fail_are_kept_and_follow_in_order() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("audit.jsonl");
-        let tries = Arc::new(AtomicU32::new(0));
-        let counted = tries.clone();
-        let there = path.clone();
-        let open = move || match counted.fetch_add(1, Ordering::AcqRel) {
-            // Opens and can't be written.
-            0..=2 => OpenOptions::new().append(true).open("/dev/full"),
-            _ => append_to(&there),
-        };
-        let place = Place::start("the file", "test", open, None).unwrap();
-        for n in 0..3 {
-            assert!(announce(&place, n, Duration::from_secs(60)).await.is_err());
-            assert!(place.state.failing.load(Ordering::Acquire));
-        }
-        announce(&place, 3, Duration::from_secs(60)).await.unwrap();
-        assert!(!place.state.failing.load(Ordering::Acquire));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "0\n1\n2\n3\n");
-    }
-}
+#[path = "place_tests.rs"]
+mod tests;

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rules::kinds::{Cause, Observed, Outcome, PolicyRef, Target};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::origin::Origin;
+
 /// What an audit line tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum AuditEvent {
     /// A transition, before (`intent`) and after (`outcome`).
@@ -21,10 +23,12 @@ pub enum AuditEvent {
     ExternalChange,
     /// The declaration is gone.
     SupervisionEnded,
+    /// A webhook could not be told of a transition.
+    WorkforceSyncFailed,
 }
 
 /// Before or after the PUT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// About to be sent.
@@ -41,7 +45,12 @@ pub struct AuditRecord {
     pub event: AuditEvent,
     pub namespace: String,
     pub name: String,
+    /// The object's, which no other object ever has.
+    pub uid: String,
     pub generation: i64,
+    /// Who changed the declaration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     pub tenant: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
@@ -49,6 +58,12 @@ pub struct AuditRecord {
     /// The state that is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Target>,
+    /// What was observed when it was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Observed>,
+    /// When it was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resume_mode: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,12 +80,24 @@ pub struct AuditRecord {
     pub latency_ms: Option<i64>,
     /// Sent without a successful read.
     pub blind: bool,
+    /// An earlier process announced it, and this one tells what came of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub recovered: bool,
     /// What CXone last said of the campaign.
     pub seen: Observed,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Which sink of the tenant was to be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sink: Option<String>,
+    /// By which it recognises what it is told twice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_id: Option<String>,
+    /// Whether it is not tried again.
+    #[serde(rename = "final", skip_serializing_if = "Option::is_none")]
+    pub is_final: Option<bool>,
     /// Every gate and its verdict.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub compliance_check: BTreeMap<&'static str, String>,

@@ -16,7 +16,7 @@ use super::context::Context;
 use super::outcomes;
 use super::pass::Pass;
 use super::work::Work;
-use crate::audit::{AuditEvent, AuditOutcome, AuditRecord, Ending, Phase};
+use crate::audit::{AuditEvent, AuditOutcome, AuditRecord, Ending, Phase, origin};
 use crate::clock;
 
 impl Pass<'_> {
@@ -57,6 +57,8 @@ impl Pass<'_> {
 
 fn of_attempt(record: &mut AuditRecord, pending: &PendingTransition, attempt: u32) {
     record.status = Some(pending.to);
+    record.from = Some(pending.from);
+    record.requested_at = Some(pending.requested_at.0);
     record.transaction_id = Some(pending.id);
     record.cause = Some(pending.cause);
     record.generation = pending.generation;
@@ -68,6 +70,8 @@ fn of_attempt(record: &mut AuditRecord, pending: &PendingTransition, attempt: u3
 
 pub(super) fn of_outcome(line: &mut AuditRecord, record: &TransitionRecord) {
     line.status = Some(record.to);
+    line.from = Some(record.from);
+    line.requested_at = Some(record.requested_at.0);
     line.transaction_id = Some(record.id);
     line.phase = Some(Phase::Outcome);
     line.outcome = Some(AuditOutcome::Transition(record.outcome));
@@ -99,10 +103,14 @@ pub(super) fn base_record(ctx: &Context, work: &Work, event: AuditEvent) -> Audi
         host: ctx.registry.host(&namespace, &tenant),
         namespace,
         name: object.name_any(),
+        uid: object.uid().unwrap_or_default(),
+        origin: origin(&object.metadata),
         generation: object.metadata.generation.unwrap_or_default(),
         tenant,
         campaign_id: object.spec.campaign_id.clone(),
         status: None,
+        from: None,
+        requested_at: None,
         resume_mode: Some(object.spec.resume_mode.to_string().to_lowercase()),
         transaction_id: None,
         phase: None,
@@ -111,9 +119,13 @@ pub(super) fn base_record(ctx: &Context, work: &Work, event: AuditEvent) -> Audi
         attempts: None,
         latency_ms: None,
         blind: false,
+        recovered: false,
         seen: work.campaign.known(),
         reason: None,
         message: None,
+        sink: None,
+        webhook_id: None,
+        is_final: None,
         compliance_check: BTreeMap::new(),
         policies: work.policies.references(),
         decided_by: None,

@@ -102,6 +102,8 @@ fn take_in(
         }
         Change::Listed => {
             ctx.readiness.listed(List::Campaigns);
+            let uids = ctx.declarations.state().iter().filter_map(|declaration| declaration.uid()).collect();
+            ctx.audit.abandon_all_but(&uids, clock::now().wall);
             ctx.wake_everything();
             None
         }

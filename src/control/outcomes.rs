@@ -52,6 +52,19 @@ impl Pass<'_> {
         stage(self.ctx, self.work, record.clone(), line);
     }
 
+    /// Takes up, once, what an earlier process announced and did not end.
+    pub(super) fn recover(&mut self) {
+        if std::mem::replace(&mut self.work.recovered, true) {
+            return;
+        }
+        let uid = self.work.object.uid().unwrap_or_default();
+        for announced in self.ctx.audit.take_open_intents(&uid) {
+            self.work.inherited.push(announced.pending.id);
+            let ended = self.work.campaign.recover(announced.pending, clock::now());
+            stage_found(self.ctx, self.work, ended);
+        }
+    }
+
     /// Tells the outcomes whose status is written.
     pub(super) async fn tell_outcomes(&mut self) {
         tell(self.ctx, self.work).await;
@@ -80,7 +93,8 @@ pub(super) fn stage_found(ctx: &Context, work: &mut Work, ended: impl IntoIterat
     }
 }
 
-fn stage(ctx: &Context, work: &mut Work, record: TransitionRecord, line: AuditRecord) {
+fn stage(ctx: &Context, work: &mut Work, record: TransitionRecord, mut line: AuditRecord) {
+    line.recovered = work.inherited.contains(&record.id);
     let is_written = work.has_in_writing(&record);
     work.untold.push(Untold { record, line, is_written });
     if work.untold.len() > MAX_UNTOLD {

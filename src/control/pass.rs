@@ -55,7 +55,8 @@ impl<'a> Pass<'a> {
     pub fn begin(ctx: &'a Arc<Context>, desk: &'a Desk, work: &'a mut Work) -> Self {
         // Before the object is read: whatever changes after this cuts the pass short.
         let call = desk.call.subscribe();
-        work.take_in(&desk.newest());
+        let ended = work.take_in(&desk.newest(), clock::now());
+        outcomes::stage_found(ctx, work, ended);
         work.policies = call.borrow().policies.clone();
         let meta = Meta::of(&work.object);
         let namespace = work.object.namespace().unwrap_or_default();
@@ -79,7 +80,10 @@ impl<'a> Pass<'a> {
         if site.is_none() {
             ctx.examined(&work.object, Examined::Bad);
         }
-        Self { ctx, desk, work, meta, tenant, site, looking_since: None, call, deed: None, starts: true }
+        let mut pass =
+            Self { ctx, desk, work, meta, tenant, site, looking_since: None, call, deed: None, starts: true };
+        pass.recover();
+        pass
     }
 
     /// Goes on closing what may not run, on the last version of the declaration that could be decoded. Starts nothing and

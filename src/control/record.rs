@@ -37,8 +37,9 @@ impl Pass<'_> {
     /// Tells status and events. Gives how long until the next pass.
     pub(super) async fn record(&mut self, decision: &Decision) -> Duration {
         // What the policies come to is known in a moment: what is told before would be taken back. What happened is told at once.
-        let awaited = self.work.policies.knowledge == Knowledge::Awaited && self.work.events.is_empty();
-        if self.work.ended || awaited {
+        let happened = !self.work.events.is_empty() || !self.work.untold.is_empty();
+        let awaited = self.work.policies.knowledge == Knowledge::Awaited;
+        if self.work.ended || (awaited && !happened) {
             return decision.wake_in;
         }
         self.is_acting();

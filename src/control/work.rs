@@ -12,6 +12,7 @@ use rules::policies::Policies;
 use rules::reasons::Reason;
 use rules::trouble::{Now, Series};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::outcomes::Untold;
 use crate::crash::Deed;
@@ -39,6 +40,10 @@ pub struct Work {
     pub untold: Vec<Untold>,
     /// What an earlier process may not have come to tell was told again.
     pub retold: bool,
+    /// What an earlier process announced and did not end was taken up.
+    pub recovered: bool,
+    /// The transitions that were taken up like that.
+    pub inherited: Vec<Uuid>,
     /// What keeps a wanted start from happening, as it was last decided.
     pub verdicts: Option<Verdicts>,
     /// The end of the supervision is on record.
@@ -76,6 +81,8 @@ impl Work {
             events: VecDeque::new(),
             untold: Vec::new(),
             retold: false,
+            recovered: false,
+            inherited: Vec::new(),
             verdicts: None,
             ended: false,
             undecodable: None,
@@ -84,11 +91,17 @@ impl Work {
         }
     }
 
-    /// Takes the newer of the known object and this one.
-    pub fn take_in(&mut self, object: &DialerCampaignState) {
-        if version(object) >= version(&self.object) {
-            self.object = object.clone();
+    /// Takes in what the watch has brought, where it is newer than what is known. A status in it that this process did not write
+    /// is another writer's: nothing may be decided beside it. What ends with that comes out.
+    pub fn take_in(&mut self, object: &DialerCampaignState, now: Now) -> Option<TransitionRecord> {
+        if version(object) <= version(&self.object) {
+            return None;
         }
+        if status_value(object) == self.written {
+            self.object = object.clone();
+            return None;
+        }
+        self.adopt(object.clone(), now)
     }
 
     /// Whether the API server is known to have this status.
@@ -243,6 +256,30 @@ mod tests {
         assert_eq!(work.campaign.status.pending_transition, None);
         assert_eq!(work.campaign.status.history.len(), 1);
         assert!(!work.is_written(&json!(work.campaign.status)), "the end is written too");
+    }
+
+    #[test]
+    fn a_status_that_the_watch_brings_from_another_writer_is_taken_over_and_an_old_one_is_not() {
+        let mut work = Work::new(object(&CampaignStatus::default(), 5), now());
+        let mut other = Campaign::default();
+        let start = |id| transition(id, Observed::Paused, Target::Running, Cause::Declared, 1, false, now());
+        let id = uuid::Uuid::from_u128(8);
+        other.open(start(id), now());
+        assert_eq!(work.take_in(&object(&other.status, 4), now()), None);
+        assert_eq!(work.campaign.status.pending_transition, None, "older than what is known");
+
+        work.take_in(&object(&other.status, 6), now());
+        assert!(work.campaign.starting(), "nothing may be decided beside the start of another process");
+        assert!(work.is_written(&json!(work.campaign.status)));
+    }
+
+    #[test]
+    fn a_version_with_the_status_that_is_known_changes_nothing_else() {
+        let (mut work, _) = ended_after_a_lost_write();
+        let told = work.campaign.clone();
+        work.unanswered.clear();
+        work.take_in(&object(&CampaignStatus::default(), 9), now());
+        assert_eq!((version(&work.object), &work.campaign), (Some(9), &told));
     }
 
     #[test]

@@ -59,3 +59,14 @@ named! {
         After => "after",
     }
 }
+
+impl Deed {
+    /// The moments of it that can be told apart.
+    #[allow(dead_code, reason = "for tests")]
+    pub fn moments(self) -> &'static [Moment] {
+        match self {
+            Self::Put | Self::Notify => Moment::ALL,
+            _ => &[Moment::Before, Moment::After],
+        }
+    }
+}

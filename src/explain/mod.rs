@@ -29,6 +29,7 @@ use serde::Serialize;
 use args::{Output, ShowArgs};
 pub use args::{PlanArgs, WhyArgs};
 use screen::Screen;
+pub use screen::clean;
 
 /// Tells the coming transitions.
 ///
@@ -38,7 +39,7 @@ pub fn plan(args: &PlanArgs) -> Result<()> {
     args.rules.agree(args.policies.as_deref())?;
     let report = block_on(plan::report(args))?;
     for warning in report.warnings() {
-        eprintln!("warning: {}", screen::clean(warning));
+        eprintln!("warning: {}", clean(warning));
     }
     show(&args.show, &report, |screen| plan_text::text(&report, screen))
 }

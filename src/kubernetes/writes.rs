@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::{Patch, PatchParams, PostParams};
-use kube::core::PartialObjectMeta;
+use kube::core::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube::{Api, Client, Resource, ResourceExt};
 use rules::kinds::{
     CXoneTenant, CampaignStatus, DialerCampaignState, DialingPolicy, FINALIZER, PolicyStatus, TenantStatus,
@@ -120,20 +120,27 @@ impl Kube {
         .await
     }
 
-    /// Says on a declaration that can't be decoded that it can't.
+    /// Says on a declaration that can't be decoded that it can't. What its status tells of the past stays.
     pub async fn write_undecodable(
         &self,
         meta: &ObjectMeta,
         conditions: &Value,
         patience: Duration,
     ) -> Result<(), WriteError> {
-        let namespace = meta.namespace.clone().unwrap_or_default();
-        let api: Api<PartialObjectMeta<DialerCampaignState>> =
-            Api::namespaced(self.client.clone(), &namespace);
-        let status = json!({"observedGeneration": meta.generation, "conditions": conditions});
+        let (namespace, name) =
+            (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+        let kind = ApiResource::erase::<DialerCampaignState>(&());
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &kind);
+        let found = answer(patience, api.get(name)).await?;
+        let mut status = found.data["status"].clone();
+        if !status.is_object() {
+            status = json!({});
+        }
+        status["observedGeneration"] = json!(meta.generation);
+        status["conditions"] = conditions.clone();
+        // Of the version that can't be decoded, not of one that has come since.
         let patch = status_patch::<DialerCampaignState>(meta, &status);
-        let name = meta.name.clone().unwrap_or_default();
-        in_time(Deed::StatusWrite, patience, api.patch_status(&name, &ours(), &Patch::Apply(patch)))
+        in_time(Deed::StatusWrite, patience, api.patch_status(name, &ours(), &Patch::Apply(patch)))
             .await
             .map(|_| ())
     }

@@ -287,7 +287,9 @@ async fn a_close_under_way_at_sigterm_is_seen_through() {
     stage.until_log("the close", |log| log.iter().any(|e| e.is_put("c-1"))).await;
     stopped_in(&mut stage);
     let status = stage.get("c-1").await.status.unwrap();
-    let last = status.last_transition.expect("the close is on record");
+    let last = status.last_transition;
+    assert!(last.is_some(), "the close is on record: {}", stage.story("c-1").await);
+    let last = last.unwrap();
     assert_eq!((last.id.to_string(), last.outcome), (id_of(&stage.sim.puts("c-1")[0]), Ending::Applied));
     assert_eq!(changes_by_us(&stage).len(), 1);
 }

@@ -10,9 +10,11 @@ mod stage;
 mod waiting;
 
 mod answers;
+mod audit_trouble;
 mod brakes;
 mod claims;
 mod crash;
+mod crash_points;
 mod dates;
 mod deletion;
 mod explain;

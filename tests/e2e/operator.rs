@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -15,6 +16,8 @@ pub struct Operator {
     folder: PathBuf,
     /// How far its wall clock is ahead.
     clock_shift: Option<SignedDuration>,
+    /// The point at which it ends itself, once a file exists.
+    end: Option<(String, PathBuf)>,
     child: Option<Child>,
 }
 
@@ -27,6 +30,7 @@ impl Operator {
             endpoint: endpoint.to_owned(),
             folder: folder.to_owned(),
             clock_shift: None,
+            end: None,
             child: None,
         }
     }
@@ -34,6 +38,32 @@ impl Operator {
     /// From its next start on its wall clock is that far ahead.
     pub fn shift_clock(&mut self, shift: SignedDuration) {
         self.clock_shift = Some(shift);
+    }
+
+    /// Its next process ends itself at this point, as a crash would, once it was told to by [`Operator::arm`].
+    pub fn end_at(&mut self, point: &str) {
+        self.end = Some((point.to_owned(), self.folder.join(format!("{point}.armed"))));
+    }
+
+    /// From now on the point counts.
+    pub fn arm(&self) {
+        let (_, file) = self.end.as_ref().expect("a point");
+        File::create(file).unwrap();
+    }
+
+    /// Waits until it has ended by itself, and gives whether it has in time.
+    pub async fn ends_within(&mut self, patience: Duration) -> bool {
+        let child = self.child.as_mut().expect("it runs");
+        let ended = async {
+            while child.try_wait().unwrap().is_none() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let ended = tokio::time::timeout(patience, ended).await.is_ok();
+        if ended {
+            (self.child, self.end) = (None, None);
+        }
+        ended
     }
 
     /// The library that shifts the wall clock of who loads it.
@@ -69,6 +99,9 @@ impl Operator {
             command.env("LD_PRELOAD", self.clock_library());
             command.env("WALL_CLOCK_SHIFT", shift.as_secs().to_string());
         }
+        if let Some((point, file)) = &self.end {
+            command.env("DIALER_DEBUG_END_AT", point).env("DIALER_DEBUG_END_ONCE_EXISTS", file);
+        }
         command.stdin(Stdio::null()).stdout(self.append("stdout")).stderr(self.append("stderr"));
         self.child = Some(command.spawn().expect("the operator starts"));
     }
@@ -99,10 +132,9 @@ impl Operator {
         std::fs::read_to_string(self.folder.join("stdout")).unwrap_or_default()
     }
 
-    /// The audit lines of its file.
+    /// What the audit lines of its file tell.
     pub fn audit(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.folder.join("audit.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).expect("an audit line is JSON")).collect()
+        told(&std::fs::read_to_string(self.folder.join("audit.jsonl")).unwrap_or_default())
     }
 
     /// Where it serves `/livez`, `/readyz` and `/metrics`, once it has said so.
@@ -122,6 +154,19 @@ impl Operator {
     fn append(&self, name: &str) -> File {
         OpenOptions::new().create(true).append(true).open(self.folder.join(name)).unwrap()
     }
+}
+
+/// What audit lines tell, without what their chain adds; its own lines (it was opened, lines were lost) are left out.
+pub fn told(text: &str) -> Vec<Value> {
+    let told = text.lines().map(|line| {
+        let mut line: Value = serde_json::from_str(line).expect("an audit line is JSON");
+        let members = line.as_object_mut().expect("an audit line is an object");
+        for member in ["chain", "seq", "prev", "hash"] {
+            members.remove(member).expect("a line is sealed");
+        }
+        line
+    });
+    told.filter(|line| line["name"].is_string()).collect()
 }
 
 impl Drop for Operator {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use simulator::{Effect, Fault, FaultRoute, Route, State};
 
 use crate::hours::{around_the_clock, closed_now};
+use crate::operator::told as told_by;
 use crate::stage::{ORG, PATIENCE, Stage, hand, id_of};
 
 async fn hold(stage: &Stage) {
@@ -75,8 +76,7 @@ async fn standard_output_and_the_audit_file_hold_the_same_lines() {
     started(&stage).await;
     hold(&stage).await;
     assert!(stage.operator.stop());
-    let printed: Vec<Value> =
-        stage.operator.printed().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let printed = told_by(&stage.operator.printed());
     assert!(printed.len() >= 4);
     assert_eq!(printed, stage.operator.audit());
 }

@@ -5,9 +5,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 use simulator::{Route, State};
 
+use crate::operator::told;
 use crate::stage::{ORG, Stage, ms_after};
 
 /// What a close may take from the moment it is declared, on a machine with other work.
@@ -89,7 +90,7 @@ async fn a_full_standard_output_holds_up_no_close_and_no_start_where_the_file_is
     });
     assert!(operator.stop().await, "it ends well: {}", stage.operator.log());
     let text = reading.join().unwrap();
-    let printed: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let printed = told(&text);
     assert_eq!(printed, stage.operator.audit());
     assert!(printed.len() >= 8, "{printed:#?}");
 }
@@ -117,7 +118,7 @@ async fn a_full_standard_output_that_is_the_record_holds_starts_and_no_close() {
     assert_eq!(stage.put_words("c-4"), ["running"]);
     assert!(operator.stop().await, "it ends well: {}", stage.operator.log());
     let text = reading.join().unwrap();
-    let printed: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let printed = told(&text);
     for name in ["c-1", "c-2", "c-3", "c-4"] {
         let phases: Vec<_> = printed
             .iter()
