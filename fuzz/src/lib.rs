@@ -4,6 +4,7 @@
 // A property that does not hold is told by a panic.
 #![allow(clippy::panic)]
 
+pub mod audit;
 pub mod decide;
 mod facts;
 pub mod retry_after;

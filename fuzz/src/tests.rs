@@ -19,7 +19,7 @@ macro_rules! each_target {
         }
     )+};
 }
-each_target!(decide, retry_after, state, stats, token, window);
+each_target!(audit, decide, retry_after, state, stats, token, window);
 
 #[test]
 fn facts_without_a_word_against_it_start() {
