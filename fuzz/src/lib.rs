@@ -4,6 +4,7 @@
 // A property that does not hold is told by a panic.
 #![allow(clippy::panic)]
 
+mod answer;
 pub mod audit;
 pub mod decide;
 mod facts;
