@@ -8,7 +8,7 @@ use std::time::Duration;
 use arbitrary::{Arbitrary, Unstructured};
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use rules::campaign::{Campaign, Press, Seen, Sent, transition};
+use rules::campaign::{Campaign, Pass, Press, Seen, Sent, transition};
 use rules::inputs::{Claim, Inputs, Meta, Site, Tenant, Window};
 use rules::kinds::{
     Cause, DeclaredState, DeletionPolicy, DialerCampaignStateSpec, ExternalPause, Mode, Observed,
@@ -84,9 +84,11 @@ impl Facts {
         let hours = json!([{"days": ["Mon", "Tue", "Wed", "Thu", "Fri"], "from": "08:00", "to": "20:00"}]);
         let window = json!({"timeZones": ["UTC"], "hours": hours});
         let now = Now { wall: at(12 * 3600), mono: RUNS_SINCE };
-        let mut campaign = Campaign::default();
-        campaign.seen = Some(Seen { observed: Observed::Paused, at: now });
-        (campaign.pass.state, campaign.pass.active_calls) = (Some(Observed::Paused), Some(0));
+        let campaign = Campaign {
+            seen: Some(Seen { observed: Observed::Paused, at: now }),
+            pass: Pass { state: Some(Observed::Paused), active_calls: Some(0), pressed: false },
+            ..Campaign::default()
+        };
         Self {
             spec: made(json!({"campaignId": "c-1", "state": "Running", "complianceWindow": window})),
             meta: Meta::default(),

@@ -107,7 +107,7 @@ pub fn parse(line: &[u8]) -> Result<Line, LineFault> {
     let prev = match (seq, prev.as_str()) {
         (0, "") => None,
         // No line could follow the one with the last number.
-        (1..u64::MAX, hash) => Some(hash.parse().map_err(|_| LineFault::NotCanonical)?),
+        (1.., hash) if seq < u64::MAX => Some(hash.parse().map_err(|_| LineFault::NotCanonical)?),
         _ => return Err(LineFault::NotCanonical),
     };
     if !text.strip_prefix(&prefix(chain, seq, prev)).is_some_and(|rest| rest.starts_with(',')) {
