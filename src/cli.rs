@@ -74,13 +74,17 @@ pub struct RunArgs {
     /// Repeatable, or separated by commas.
     #[arg(long, env = "DIALER_ALLOW_ENDPOINT", value_name = "HOST[:PORT]", value_delimiter = ',')]
     pub allow_endpoint: Vec<OrEmpty<AllowEntry>>,
+    /// A host that tenants may name in `workforce` and `agentPool`: HOST[:PORT] by https, http://HOST[:PORT] by plain http. No
+    /// other gets a notification. Repeatable, or separated by commas.
+    #[arg(long, env = "DIALER_ALLOW_SINK", value_name = "HOST[:PORT]", value_delimiter = ',')]
+    pub allow_sink: Vec<OrEmpty<AllowEntry>>,
     /// Live without DialingPolicies: neither they nor namespaces are watched, and the campaigns' own hours suffice.
     #[arg(long, env = "DIALER_NO_POLICIES", value_parser = FalseyValueParser::new())]
     pub no_policies: bool,
     /// Hours must come from a DialingPolicy: a campaign's own never suffice.
     #[arg(long, env = "DIALER_REQUIRE_POLICY", value_parser = FalseyValueParser::new())]
     pub require_policy: bool,
-    /// Reach CXone through this proxy. The environment's proxy variables are never used.
+    /// Reach CXone and the sinks through this proxy. The environment's proxy variables are never used.
     #[arg(long, env = "DIALER_PROXY", hide_env_values = true, value_name = "URL")]
     pub proxy: Option<String>,
 }
@@ -104,6 +108,11 @@ impl RunArgs {
     /// The hosts that tenants may name.
     pub fn allow_list(&self) -> AllowList {
         AllowList::new(self.allow_endpoint.iter().filter_map(|entry| entry.0.clone()).collect())
+    }
+
+    /// The hosts that tenants may name as sinks.
+    pub fn sinks(&self) -> AllowList {
+        AllowList::only(self.allow_sink.iter().filter_map(|entry| entry.0.clone()).collect())
     }
 
     /// The proxy's address.

@@ -8,8 +8,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use rules::kinds::TransitionRecord;
+use rules::kinds::{Sink, TransitionRecord};
 
 use crate::audit::Heads;
 
@@ -28,11 +29,41 @@ struct Violator {
     name: String,
 }
 
+/// Labels of the time that a transition took.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Took {
+    to: String,
+    outcome: String,
+}
+
+/// Labels of a notification.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Notified {
+    sink: &'static str,
+    outcome: &'static str,
+}
+
+/// What became of a notification, or of one try.
+#[derive(Clone, Copy)]
+pub enum Notice {
+    /// Its sink has it.
+    Delivered,
+    /// A try failed.
+    Failed,
+    /// Its sink will never have it.
+    Lost,
+}
+
+/// Upper bounds of what a transition took, in seconds.
+const SECONDS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
 /// Every metric of the process.
-#[derive(Default)]
 pub struct Metrics {
     ended: Family<Ended, Counter>,
     violations: Family<Violator, Gauge<i64, AtomicI64>>,
+    latency: Family<Took, Histogram, fn() -> Histogram>,
+    notifications: Family<Notified, Counter>,
+    pub pending_notifications: Gauge<i64, AtomicI64>,
     pub campaigns: Gauge<i64, AtomicI64>,
     pub policies: Gauge<i64, AtomicI64>,
     pub policies_current: Gauge<i64, AtomicI64>,
@@ -44,9 +75,36 @@ pub struct Metrics {
 impl Metrics {
     /// The metrics, and the registry that prints them.
     pub fn new() -> (Self, Registry) {
-        let metrics = Self::default();
+        let metrics = Self {
+            ended: Family::default(),
+            violations: Family::default(),
+            latency: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            notifications: Family::default(),
+            pending_notifications: Gauge::default(),
+            campaigns: Gauge::default(),
+            policies: Gauge::default(),
+            policies_current: Gauge::default(),
+            unreadable_policies: Gauge::default(),
+            kubernetes_write_failures: Counter::default(),
+            status_writes: Counter::default(),
+        };
         let mut registry = Registry::with_prefix("dialer");
         registry.register("transitions", "Transitions that have ended", metrics.ended.clone());
+        registry.register(
+            "transition_seconds",
+            "How long transitions took from decision to outcome",
+            metrics.latency.clone(),
+        );
+        registry.register(
+            "notifications",
+            "Notifications delivered and lost, and tries that failed",
+            metrics.notifications.clone(),
+        );
+        registry.register(
+            "notifications_pending",
+            "Notifications that wait to be delivered",
+            metrics.pending_notifications.clone(),
+        );
         registry.register(
             "violation",
             "1 for a campaign that is seen running where it may not",
@@ -81,6 +139,19 @@ impl Metrics {
             cause: record.cause.to_string(),
         };
         self.ended.get_or_create(&labels).inc();
+        let took = Took { to: labels.to, outcome: labels.outcome };
+        let seconds = std::time::Duration::from_millis(record.latency_ms.unsigned_abs()).as_secs_f64();
+        self.latency.get_or_create(&took).observe(seconds);
+    }
+
+    /// A notification was delivered or lost, or a try of it failed.
+    pub fn notified(&self, sink: Sink, what: Notice) {
+        let outcome = match what {
+            Notice::Delivered => "delivered",
+            Notice::Failed => "failed",
+            Notice::Lost => "lost",
+        };
+        self.notifications.get_or_create(&Notified { sink: sink.field(), outcome }).inc();
     }
 
     /// Whether this campaign violates.

@@ -84,7 +84,7 @@ async fn operate(args: RunArgs, echo: NonBlocking) -> Result<()> {
         audit,
         metrics,
         readiness: readiness.clone(),
-        registry: Registry::new(client, args.allow_list(), args.proxy()?),
+        registry: Registry::new(client, args.allow_list(), args.sinks(), args.proxy()?),
         claims: Default::default(),
         board: Default::default(),
         declarations,

@@ -1,7 +1,7 @@
-//! The audit record: append-only JSON lines on standard output, and in a file where one is given, each place with a chain of its own.
+//! The audit record: append-only JSON lines on standard output, and in a file where one is given; each place has its own chain.
 //!
-//! A line is on the disk before the PUT that it announces, as far as that may wait for it. Each of the two places has a thread and a
-//! queue of its own: whoever tells a line waits for neither. The file is the record where one is given, standard output
+//! A line is on the disk before the PUT that it announces, as far as that may wait for it. Each of the two places has a thread and
+//! a queue of its own: whoever tells a line waits for neither. The file is the record where one is given, standard output
 //! otherwise: while it can't be written, or not soon, starts are held and closes go on. `crates/audit` seals and verifies;
 //! `recovery` reads what an earlier process left open; `command` is `dialer-operator audit`.
 
@@ -147,8 +147,11 @@ impl Audit {
     }
 }
 
+/// Tells the last line that counts of a place.
+type HeadOf = Box<dyn Fn() -> Option<Head> + Send + Sync>;
+
 /// The last line that counts of each place.
-pub struct Heads(Vec<(&'static str, Box<dyn Fn() -> Option<Head> + Send + Sync>)>);
+pub struct Heads(Vec<(&'static str, HeadOf)>);
 
 impl Heads {
     /// Each that has one, by the name of its place.

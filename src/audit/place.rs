@@ -112,11 +112,14 @@ impl Place {
         };
         let work = move || {
             let _ = opened.send(writer.open(recover));
+            // Writing may take long: the start of the process does not wait for that.
+            writer.settle(0);
             writer.run(&queue);
         };
         std::thread::Builder::new().name(format!("audit-{}", name.label)).spawn(work)?;
         let recovered = is_opened.recv_timeout(OPENED_WITHIN).unwrap_or_else(|_| {
-            error!("{} does not answer: starts are held, closes go on; what an earlier process left open is not known", name.words);
+            let cost = "starts are held, closes go on; what an earlier process left open is not known";
+            error!("{} does not answer: {cost}", name.words);
             Ok(Vec::new())
         })?;
         Ok((Self { name, lines, state, echo }, recovered))
@@ -193,9 +196,6 @@ impl Writer {
         let opened = self.log.open();
         let recovered = opened.map(|()| recover());
         self.state.is_done();
-        if recovered.is_ok() {
-            self.settle(0);
-        }
         recovered
     }
 

@@ -21,10 +21,10 @@ pub enum AuditEvent {
     TransitionFailed,
     /// Somebody else changed the campaign.
     ExternalChange,
+    /// A notification that its sink has not taken: at the first try that failed, and when it is given up (`final`).
+    WorkforceSyncFailed,
     /// The declaration is gone.
     SupervisionEnded,
-    /// A webhook could not be told of a transition.
-    WorkforceSyncFailed,
 }
 
 /// Before or after the PUT.

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 use rules::decide::Decision;
 use rules::gates::{Gate, Obstacle, Verdict};
 use rules::kinds::{DeletionPolicy, Mode, Outcome, PendingTransition, TransitionRecord};
 use rules::reasons::{Reason, conditions};
 use rules::trouble::Trouble;
+use tracing::warn;
 
 use super::board::Desk;
 use super::context::Context;
+use super::notifications::lose_what_waits;
 use super::outcomes;
 use super::pass::Pass;
+use super::record::TRY_SOON;
 use super::work::Work;
 use crate::audit::{AuditEvent, AuditOutcome, AuditRecord, Ending, Phase, origin};
 use crate::clock;
@@ -140,16 +143,30 @@ pub(super) fn supervision_ended(ctx: &Context, work: &Work, ending: Ending) -> A
     record
 }
 
+/// Creates the Events of an object that is gone, as far as that can be had at once.
+async fn create_events(ctx: &Context, work: &mut Work) {
+    let about = work.object.object_ref(&());
+    for event in work.events.drain(..) {
+        if let Err(error) = ctx.kube.create_event(&about, &event, TRY_SOON).await {
+            warn!(%error, event = event.name, "an event about what is gone can't be created; it stands on the audit record");
+        }
+    }
+}
+
 /// Puts on record that a declaration is gone.
 pub async fn ended(ctx: Arc<Context>, desk: Arc<Desk>) {
     let mut work = desk.work.lock().await;
     if std::mem::replace(&mut work.ended, true) {
+        // It was let go by our finalizer, which has told all.
         return;
     }
     // It was held back by no finalizer of ours: a transition may still be under way.
     let unknown = work.campaign.end(Outcome::Unknown, clock::now());
     outcomes::stage_found(&ctx, &mut work, unknown);
     outcomes::tell_all(&ctx, &mut work).await;
+    if lose_what_waits(&ctx, &mut work, &desk.courier) {
+        create_events(&ctx, &mut work).await;
+    }
     let spec = &work.object.spec;
     // Its claim is gone with it; whether it had lost it is what was last told.
     let stalled = work.campaign.status.condition(conditions::STALLED);

@@ -12,6 +12,7 @@ use rules::policies::Policies;
 use rules::trouble::Now;
 use tokio::sync::watch;
 
+use super::courier::Courier;
 use super::policy_book::PolicyBook;
 use super::work::Work;
 
@@ -33,6 +34,8 @@ pub struct Desk {
     pub shield: tokio::sync::Mutex<()>,
     /// What is known; one pass at a time.
     pub work: tokio::sync::Mutex<Work>,
+    /// Delivers the notifications of what was confirmed.
+    pub courier: Arc<Courier>,
     forgive: AtomicBool,
 }
 
@@ -65,6 +68,7 @@ impl Board {
             call: watch::Sender::new(call),
             shield: tokio::sync::Mutex::default(),
             work: tokio::sync::Mutex::new(Work::new(object.clone(), now)),
+            courier: Arc::default(),
             forgive: AtomicBool::new(false),
         };
         let left = desks.insert(key, Arc::new(desk));

@@ -21,10 +21,13 @@ const LET_GO_AFTER: Duration = Duration::from_secs(120);
 
 impl Pass<'_> {
     /// Sets or takes away our finalizer as the decision needs it, and lets a deleted declaration go.
-    pub(super) async fn keep_finalizer(&mut self, decision: Decision) -> Decision {
+    pub(super) async fn keep_finalizer(&mut self, mut decision: Decision) -> Decision {
         if self.meta.deleting {
             if let Some(ending) = self.may_let_go(&decision).filter(|_| self.meta.finalizer) {
-                self.let_go(ending, &decision).await;
+                match self.last_words() {
+                    Some(left) => decision.wake_in = decision.wake_in.min(left),
+                    None => self.let_go(ending, &decision).await,
+                }
             }
             return decision;
         }
@@ -101,7 +104,8 @@ impl Pass<'_> {
         if let Some(ended) = self.work.campaign.end(Outcome::Unknown, clock::now()) {
             self.note(&Note::Ended(ended), decision);
         }
-        if !self.work.untold.is_empty() {
+        let unheard = self.lose_what_waits();
+        if unheard || !self.work.untold.is_empty() {
             self.tell_status(decision);
             // The object is about to go: where its last status can't be written what happened is told all the same.
             let _ = self.write_status(TRY_SOON).await;

@@ -5,6 +5,7 @@
 //! until nothing is left to do now, keeps our `finalizer`, and is put on record (`record`, `audit_lines`). `tenants` keeps a client
 //! for each tenant; `claims` knows who owns a campaign that several declarations name. `policies` brings a change of the policies
 //! or of what they select by, kept in the `policy_book`, to the desks that it concerns; `policy_status` says what they come to.
+//! A desk's `courier` delivers `notifications` of what was confirmed to the tenant's `sinks`; no pass waits for it.
 
 mod act;
 mod audit_lines;
@@ -12,14 +13,17 @@ mod board;
 mod campaigns;
 mod claims;
 mod context;
+mod courier;
 mod finalizer;
 mod listing;
+mod notifications;
 mod outcomes;
 mod pass;
 mod policies;
 mod policy_book;
 mod policy_status;
 mod record;
+mod sinks;
 mod tenants;
 mod undecodable;
 mod work;

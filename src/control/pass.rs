@@ -82,6 +82,7 @@ impl<'a> Pass<'a> {
         }
         let mut pass =
             Self { ctx, desk, work, meta, tenant, site, looking_since: None, call, deed: None, starts: true };
+        pass.hear_couriers();
         pass.recover();
         pass
     }

@@ -46,6 +46,7 @@ impl Pass<'_> {
         self.tell_status(decision);
         let patience = patience(decision);
         let again = self.write_status(patience).await.err();
+        self.send_couriers();
         self.tell_outcomes().await;
         if again.is_none() {
             self.retell_outcomes();
@@ -111,6 +112,7 @@ impl Pass<'_> {
     }
 
     async fn send_status(&mut self, status: &CampaignStatus, patience: Duration) -> Result<(), Duration> {
+        self.tell_losses();
         let deed = self.work.sending(&json!(status));
         let writing = self.ctx.kube.write_campaign_status(&self.work.object, status, deed, patience);
         match writing.await {

@@ -20,6 +20,7 @@ use url::Url;
 
 use super::campaigns::{Fatal, spawned};
 use super::context::Context;
+use super::sinks::{SinkRules, TenantSinks};
 use crate::admin::List;
 use crate::clock;
 use crate::kubernetes::{Change, SecretSource, TenantObject, WriteError};
@@ -36,6 +37,7 @@ pub struct TenantClient {
     /// `host:port`
     pub host: String,
     pub timeout: Duration,
+    pub sinks: TenantSinks,
     built_from: BuiltFrom,
 }
 
@@ -55,14 +57,14 @@ enum Slot {
 pub struct Registry {
     kube: Client,
     allowed: AllowList,
-    proxy: Option<Url>,
+    sinks: SinkRules,
     slots: Mutex<HashMap<(String, String), Slot>>,
 }
 
 impl Registry {
-    /// No tenants yet. Credentials are sent to allowed hosts alone.
-    pub fn new(kube: Client, allowed: AllowList, proxy: Option<Url>) -> Self {
-        Self { kube, allowed, proxy, slots: Mutex::default() }
+    /// No tenants yet. Credentials are sent to hosts that are `allowed`, notifications to those of `sinks` alone.
+    pub fn new(kube: Client, allowed: AllowList, sinks: AllowList, proxy: Option<Url>) -> Self {
+        Self { kube, allowed, sinks: SinkRules { allowed: sinks, proxy }, slots: Mutex::default() }
     }
 
     /// The tenant as a decision takes it, and its client where there is one.
@@ -142,11 +144,12 @@ impl Registry {
             timeout,
             requests_per_second: u32::try_from(spec.requests_per_second).unwrap_or(10),
             burst: u32::try_from(spec.burst).unwrap_or(20),
-            proxy: self.proxy.clone(),
+            proxy: self.sinks.proxy.clone(),
         };
+        let sinks = TenantSinks::new(&self.kube, namespace, spec, &self.sinks);
         match CxoneClient::new(config, secret.clone()) {
             Ok(client) => Slot::Known {
-                site: Arc::new(TenantClient { client, secret, host, timeout, built_from }),
+                site: Arc::new(TenantClient { client, secret, host, timeout, sinks, built_from }),
                 gone: false,
             },
             Err(error) => Slot::Refused { host: Some(host), why: error.to_string() },
@@ -240,7 +243,13 @@ async fn reconcile(tenant: Arc<TenantObject>, ctx: Arc<Context>) -> Result<Actio
         }
     };
     let campaigns = i32::try_from(ctx.campaigns_of(&namespace, &name).len()).ok();
-    let status = status(object, host, campaigns, reason, message);
+    let mut told = Conditions { object, list: Vec::new() };
+    told.push(conditions::READY, reason == Reason::TenantReady, reason, message);
+    if let (_, Some(site)) = ctx.registry.lookup(&namespace, &name) {
+        tell_sinks(&mut told, &site.sinks).await;
+    }
+    let observed_generation = object.metadata.generation.unwrap_or_default();
+    let status = TenantStatus { observed_generation, host, campaigns, conditions: told.list };
     if reason == Reason::TenantReady && was_not_ready(object) {
         // Whatever mended it, a hand here or there: nobody waits for his backoff.
         ctx.wake_tenant(&namespace, &name, true);
@@ -290,29 +299,42 @@ fn was_not_ready(object: &CXoneTenant) -> bool {
     told.any(|c| c.type_ == conditions::READY && c.status != "True")
 }
 
-fn status(
-    object: &CXoneTenant,
-    host: Option<String>,
-    campaigns: Option<i32>,
-    reason: Reason,
-    message: String,
-) -> TenantStatus {
-    let word = if reason == Reason::TenantReady { "True" } else { "False" };
-    let old = object.status.as_ref().and_then(|s| s.conditions.iter().find(|c| c.type_ == conditions::READY));
-    let since = old.filter(|c| c.status == word).map(|c| c.last_transition_time.clone());
-    let generation = object.metadata.generation.unwrap_or_default();
-    TenantStatus {
-        observed_generation: generation,
-        host,
-        campaigns,
-        conditions: vec![Condition {
-            type_: conditions::READY.into(),
+/// Says which sinks get nothing, and for want of what.
+async fn tell_sinks(told: &mut Conditions<'_>, sinks: &TenantSinks) {
+    if let Some(refused) = sinks.refusals() {
+        let ok = refused.is_empty();
+        let reason = if ok { Reason::AllAllowed } else { Reason::SinkNotAllowed };
+        let message = if ok { "every sink is on the operator's list".into() } else { refused.join("; ") };
+        told.push(conditions::SINKS_ALLOWED, ok, reason, message);
+    }
+    if let Some(missing) = sinks.missing_keys().await {
+        let ok = missing.is_empty();
+        let reason = if ok { Reason::AllFound } else { Reason::SigningSecretMissing };
+        let message = if ok { "every signing secret was found".into() } else { missing.join("; ") };
+        told.push(conditions::SIGNING_SECRETS_FOUND, ok, reason, message);
+    }
+}
+
+struct Conditions<'a> {
+    object: &'a CXoneTenant,
+    list: Vec<Condition>,
+}
+
+impl Conditions<'_> {
+    /// Keeps the transition time while the status word stays.
+    fn push(&mut self, type_: &str, is_true: bool, reason: Reason, message: String) {
+        let word = if is_true { "True" } else { "False" };
+        let mut old = self.object.status.iter().flat_map(|status| &status.conditions);
+        let since =
+            old.find(|c| c.type_ == type_ && c.status == word).map(|c| c.last_transition_time.clone());
+        self.list.push(Condition {
+            type_: type_.into(),
             status: word.into(),
             reason: reason.as_str().into(),
             message,
-            observed_generation: Some(generation),
+            observed_generation: self.object.metadata.generation,
             last_transition_time: since.unwrap_or_else(|| stamp(clock::now().wall)),
-        }],
+        });
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use rules::campaign::Campaign;
 use rules::inputs::Window;
-use rules::kinds::{DialerCampaignState, Target, TransitionRecord};
+use rules::kinds::{DialerCampaignState, Notification, Target, TransitionRecord};
 use rules::policies::Policies;
 use rules::reasons::Reason;
 use rules::trouble::{Now, Series};
@@ -46,6 +47,8 @@ pub struct Work {
     pub inherited: Vec<Uuid>,
     /// What keeps a wanted start from happening, as it was last decided.
     pub verdicts: Option<Verdicts>,
+    /// Since when (monotonic) a deleted object could be let go, but for notifications.
+    pub leaving_since: Option<Duration>,
     /// The end of the supervision is on record.
     pub ended: bool,
     /// The generation of which it was told that it can't be decoded.
@@ -84,6 +87,7 @@ impl Work {
             recovered: false,
             inherited: Vec::new(),
             verdicts: None,
+            leaving_since: None,
             ended: false,
             undecodable: None,
             host: None,
@@ -157,6 +161,13 @@ impl Work {
         history.is_some_and(|list| list.contains(&json!(record)))
     }
 
+    /// The notifications that wait and that the API server is known to have, oldest first.
+    pub fn written_notifications(&self) -> Vec<Notification> {
+        let written = self.written["notifications"].as_array().map_or(&[][..], Vec::as_slice);
+        let is_written = |n: &&Notification| written.contains(&json!(n));
+        self.campaign.status.notifications.iter().filter(is_written).cloned().collect()
+    }
+
     /// Takes over what another writer of our status has written meanwhile. A write of our own that was cut short, or that
     /// nobody answered in time, is no other writer: what is known goes on from it. What ends with that comes out.
     pub fn adopt(&mut self, object: DialerCampaignState, now: Now) -> Option<TransitionRecord> {
@@ -219,7 +230,7 @@ fn version(object: &DialerCampaignState) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
-    use rules::campaign::transition;
+    use rules::campaign::{SinkStanding, transition};
     use rules::kinds::{CampaignStatus, Cause, Observed, Outcome, Target};
 
     use super::*;
@@ -234,13 +245,13 @@ mod tests {
     }
 
     fn now() -> Now {
-        Now { wall: Timestamp::UNIX_EPOCH, mono: std::time::Duration::ZERO }
+        Now { wall: Timestamp::UNIX_EPOCH, mono: Duration::ZERO }
     }
 
     /// What is known while a close is under way, that status sent without an answer, and the close has ended since.
     fn ended_after_a_lost_write() -> (Work, DialerCampaignState) {
         let mut work = Work::new(object(&CampaignStatus::default(), 1), now());
-        let id = uuid::Uuid::from_u128(7);
+        let id = Uuid::from_u128(7);
         let close = transition(id, Observed::Running, Target::Paused, Cause::Declared, 1, false, now());
         work.campaign.open(close, now());
         let lost = work.campaign.status.clone();
@@ -263,7 +274,7 @@ mod tests {
         let mut work = Work::new(object(&CampaignStatus::default(), 5), now());
         let mut other = Campaign::default();
         let start = |id| transition(id, Observed::Paused, Target::Running, Cause::Declared, 1, false, now());
-        let id = uuid::Uuid::from_u128(8);
+        let id = Uuid::from_u128(8);
         other.open(start(id), now());
         assert_eq!(work.take_in(&object(&other.status, 4), now()), None);
         assert_eq!(work.campaign.status.pending_transition, None, "older than what is known");
@@ -294,6 +305,28 @@ mod tests {
     }
 
     #[test]
+    fn only_notifications_that_the_api_server_is_known_to_have_may_be_sent() {
+        let mut work = Work::new(object(&CampaignStatus::default(), 1), now());
+        let in_force = SinkStanding::InForce { give_up_after: SignedDuration::from_hours(1) };
+        work.campaign.sinks.workforce = in_force;
+        let close = |id| {
+            let id = Uuid::from_u128(id);
+            transition(id, Observed::Running, Target::Paused, Cause::Declared, 1, false, now())
+        };
+        work.campaign.open(close(7), now());
+        work.campaign.end(Outcome::Applied, now());
+        let first = work.campaign.status.clone();
+        work.sending(&json!(first));
+        assert!(work.written_notifications().is_empty(), "no answer yet");
+        work.has_written(object(&first, 2));
+        work.campaign.open(close(8), now());
+        work.campaign.end(Outcome::Applied, now());
+        assert_eq!(work.written_notifications(), first.notifications);
+        work.campaign.delivered(&first.notifications[0].webhook_id);
+        assert!(work.written_notifications().is_empty(), "what is delivered is not sent again");
+    }
+
+    #[test]
     fn what_another_writer_has_written_is_taken_over_but_opens_nothing_that_has_ended() {
         let (mut work, found) = ended_after_a_lost_write();
         work.unanswered.clear();
@@ -301,7 +334,7 @@ mod tests {
         work.adopt(found, now());
         assert_eq!(work.campaign.status.pending_transition, None, "it has ended here");
 
-        let other = uuid::Uuid::from_u128(8);
+        let other = Uuid::from_u128(8);
         theirs.pending_transition.as_mut().unwrap().id = other;
         work.adopt(object(&theirs, 3), now());
         assert_eq!(work.campaign.status.pending_transition.as_ref().map(|p| p.id), Some(other));

@@ -4,7 +4,7 @@ mod secrets;
 mod watch;
 mod writes;
 
-pub use secrets::SecretSource;
+pub use secrets::{NoKey, SecretSource, SigningSource};
 pub use watch::{
     Change, Declaration, Declarations, NamespaceObject, PolicyObject, TenantObject, Tenants, WatchFailure,
     declarations, for_watching, namespaces, policies, tenants,

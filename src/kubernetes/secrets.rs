@@ -1,4 +1,4 @@
-//! Credentials from a Secret: read by `get` alone, and remembered for the time in which the API server is away.
+//! Credentials and signing keys from Secrets: read by `get` alone, and remembered for the time in which the API server is away.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use secrecy::{ExposeSecret, SecretString};
 use tracing::warn;
+use webhooks::SigningKey;
 
 /// A close may wait for this answer: better the last known Secret than a long wait.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -48,21 +49,20 @@ impl SecretSource {
 #[async_trait]
 impl CredentialSource for SecretSource {
     async fn credentials(&self) -> Result<Credentials, CredentialsMissing> {
-        let read = tokio::time::timeout(PATIENCE, self.api.get_opt(&self.name)).await;
-        match read {
-            Ok(Ok(Some(secret))) => {
+        match ask(&self.api, &self.name).await {
+            Asked::Found(secret) => {
                 let credentials = from_secret(&secret);
                 self.remember(credentials.as_ref().ok().cloned());
                 credentials
             }
-            Ok(Ok(None)) => {
+            Asked::Missing => {
                 self.remember(None);
                 Err(CredentialsMissing("the Secret does not exist"))
             }
-            Ok(Err(kube::Error::Api(status))) if status.code == 403 => {
+            Asked::Forbidden => {
                 self.remembered().ok_or(CredentialsMissing("the operator may not read the Secret"))
             }
-            Ok(Err(_)) | Err(_) => {
+            Asked::Away => {
                 warn!(
                     secret = self.name,
                     "the Secret can't be read now; the last known credentials are used"
@@ -73,11 +73,32 @@ impl CredentialSource for SecretSource {
     }
 }
 
+/// What came of asking for a Secret.
+enum Asked {
+    Found(Box<Secret>),
+    Missing,
+    Forbidden,
+    /// No answer, or none that tells.
+    Away,
+}
+
+async fn ask(api: &Api<Secret>, name: &str) -> Asked {
+    match tokio::time::timeout(PATIENCE, api.get_opt(name)).await {
+        Ok(Ok(Some(secret))) => Asked::Found(Box::new(secret)),
+        Ok(Ok(None)) => Asked::Missing,
+        Ok(Err(kube::Error::Api(status))) if status.code == 403 => Asked::Forbidden,
+        Ok(Err(_)) | Err(_) => Asked::Away,
+    }
+}
+
+/// The text under a key, without blanks around it.
+fn text(secret: &Secret, key: &str) -> Option<String> {
+    let bytes = &secret.data.as_ref()?.get(key)?.0;
+    std::str::from_utf8(bytes).ok().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
 fn from_secret(secret: &Secret) -> Result<Credentials, CredentialsMissing> {
-    let text = |key: &str| {
-        let bytes = &secret.data.as_ref()?.get(key)?.0;
-        std::str::from_utf8(bytes).ok().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
-    };
+    let text = |key| text(secret, key);
     Ok(Credentials {
         client_id: text("clientId").ok_or(CredentialsMissing("the Secret lacks the key clientId"))?,
         client_secret: SecretString::from(
@@ -88,4 +109,57 @@ fn from_secret(secret: &Secret) -> Result<Credentials, CredentialsMissing> {
 
 fn same(a: &Credentials, b: &Credentials) -> bool {
     a.client_id == b.client_id && a.client_secret.expose_secret() == b.client_secret.expose_secret()
+}
+
+/// Why there is no signing key; names the Secret, never what is in it.
+#[derive(Debug, thiserror::Error)]
+#[error("the signing secret {secret}: {why}")]
+pub struct NoKey {
+    secret: String,
+    why: String,
+}
+
+/// The signing key of a sink.
+pub struct SigningSource {
+    api: Api<Secret>,
+    name: String,
+    key: String,
+    known: Mutex<Option<SigningKey>>,
+}
+
+impl SigningSource {
+    /// The key of this name in the Secret of this name.
+    pub fn new(client: Client, namespace: &str, name: &str, key: &str) -> Self {
+        let api = Api::namespaced(client, namespace);
+        Self { api, name: name.to_owned(), key: key.to_owned(), known: Mutex::new(None) }
+    }
+
+    /// Reads the key; the last known one where the API server does not answer.
+    ///
+    /// # Errors
+    /// Where it is missing or no signing key.
+    pub async fn key(&self) -> Result<SigningKey, NoKey> {
+        let found = match ask(&self.api, &self.name).await {
+            Asked::Found(secret) => self.read(&secret),
+            Asked::Missing => Err("it does not exist".to_owned()),
+            Asked::Forbidden => return self.remembered("the operator may not read it"),
+            Asked::Away => return self.remembered("the API server did not give it"),
+        };
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = found.as_ref().ok().cloned();
+        found.map_err(|why| self.none(why))
+    }
+
+    fn read(&self, secret: &Secret) -> Result<SigningKey, String> {
+        let text = text(secret, &self.key).ok_or_else(|| format!("it lacks the key {}", self.key))?;
+        SigningKey::parse(&text).map_err(|error| format!("the key {}: {error}", self.key))
+    }
+
+    fn remembered(&self, why: &str) -> Result<SigningKey, NoKey> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        known.ok_or_else(|| self.none(why.to_owned()))
+    }
+
+    fn none(&self, why: String) -> NoKey {
+        NoKey { secret: self.name.clone(), why }
+    }
 }

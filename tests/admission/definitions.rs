@@ -233,12 +233,14 @@ impl Extreme {
 }
 
 /// Bounds of length that no value meets, since the pattern or the zone database is stricter.
-const UNREACHABLE: [(&str, &str); 5] = [
+const UNREACHABLE: [(&str, &str); 7] = [
     ("spec.complianceWindow.timeZones[]", "minLength"),
     ("spec.complianceWindow.timeZones[]", "maxLength"),
     ("spec.timeZones[]", "minLength"),
     ("spec.timeZones[]", "maxLength"),
     ("spec.baseUrl", "minLength"),
+    ("spec.workforce.url", "minLength"),
+    ("spec.agentPool.url", "minLength"),
 ];
 
 /// Bounds that would do harm, since people say why in their own words and a label may be empty, or that a rule sets better.

@@ -4,5 +4,6 @@
 mod book;
 
 mod by_hand;
+mod flags;
 mod show;
 mod verify;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use serde_json::json;
+use serde_json::{Value, json};
 use simulator::State;
 
 use crate::stage::{ORG, PATIENCE, Stage, id_of};
@@ -111,4 +111,72 @@ async fn a_full_disk_under_the_audit_log_holds_starts_and_no_close_and_leaves_a_
     assert!(well && said.contains("1 chains"), "{said}");
     let (well, said) = audit(&["show", "--id", &id], &path);
     assert!(well && said.contains("intent") && said.contains("Applied"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_tells_who_declared_it_and_the_head_that_is_told_elsewhere_is_the_last_line() {
+    let mut stage = Stage::new().await;
+    stage.sim.campaign(ORG, "c-1");
+    let object = stage.declare("c-1", "Running", json!({})).await;
+    stage.until_ready("c-1", "True", "Running").await;
+    let id = id_of(&stage.sim.puts("c-1")[0]);
+    stage.assert_one_outcome("c-1", &id, "Applied").await;
+    let lines: Vec<_> = stage.audit("c-1").into_iter().filter(|line| line["transactionId"] == id).collect();
+    for line in &lines {
+        assert_eq!(line["uid"], json!(object.metadata.uid));
+        assert_eq!(
+            (&line["origin"]["manager"], &line["origin"]["operation"]),
+            (&json!("a-person"), &json!("Apply"))
+        );
+        assert_eq!(
+            (&line["from"], &line["requestedAt"]),
+            (&json!("Paused"), &lines[0]["requestedAt"]),
+            "{line:#}"
+        );
+        assert!(line["requestedAt"].is_string() && line["operatorVersion"].is_string(), "{line:#}");
+    }
+
+    let path = stage.folder.path().join("audit.jsonl");
+    let end = || {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let line: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        let text = |member: &str| line[member].as_str().unwrap().to_owned();
+        (text("chain"), line["seq"].clone(), text("hash"))
+    };
+    let (chain, seq, hash) = end();
+    stage
+        .until_metric(&format!("dialer_audit_head{{place=\"file\",chain=\"{chain}\",hash=\"{hash}\"}} {seq}"))
+        .await;
+    let metrics = stage.operator.metrics().await;
+    assert_eq!(metrics.matches("dialer_audit_head{").count(), 2, "one of each place: {metrics}");
+
+    let refused = Command::new(env!("CARGO_BIN_EXE_dialer-operator"))
+        .args(["run", "--admin-addr", "127.0.0.1:0", "--watch-namespace", &stage.namespace, "--audit-log"])
+        .arg(&path)
+        .env("KUBECONFIG", &stage.kubeconfig)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && said.contains("another process writes"), "{said}");
+    assert!(said.contains("audit.jsonl") && said.contains("a file of its own"), "{said}");
+
+    assert!(stage.operator.stop());
+    let (chain, seq, hash) = end();
+    let told = format!("audit head place=\"file\" chain={chain} seq={seq} hash={hash}");
+    assert!(stage.operator.log().contains(&told), "{told}\n{}", stage.operator.log());
+    stage.start_operator(&[]);
+    let (well, said) = until_chains(2, &path).await;
+    assert!(well, "{said}");
+}
+
+/// Waits until that many chains stand in a file; gives what `audit verify` says.
+async fn until_chains(count: usize, path: &Path) -> (bool, String) {
+    let chains = || std::fs::read_to_string(path).unwrap().matches("CHAIN_OPENED").count();
+    let begun = async {
+        while chains() < count {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, begun).await.expect("a new chain");
+    audit(&["verify"], path)
 }

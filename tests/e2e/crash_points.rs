@@ -2,14 +2,19 @@
 //! the operator's source lists; a new one is tried here as soon as it is there.
 
 use futures::StreamExt;
+use rules::kinds::Outcome;
 use serde_json::json;
 use simulator::{Actor, Effect, Fault, FaultRoute, LogEntry, Loss, State};
 
+use crate::receiver::{Answer, Delivery, Receiver};
 use crate::stage::{ORG, PATIENCE, Stage, id_of};
 use points::{Deed, Moment};
 
 #[path = "../../src/crash/points.rs"]
 mod points;
+
+/// Where notifications are sent.
+const SINK: &str = "/hooks/dialer";
 
 /// The transition that is under way when the process ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,16 +58,23 @@ fn fault_for(deed: Deed, moment: Moment) -> Option<Fault> {
 async fn ended_at(change: Change, deed: Deed, moment: Moment, reversed: bool) {
     let point = format!("{deed}.{moment}");
     let mut stage = Stage::without_operator().await;
-    // A start of unknown fate is looked for during twice that.
-    stage.set_timeout(1).await;
+    let receiver = Receiver::start().await;
+    // A start of unknown fate is looked for during twice the timeout.
+    let tenant = json!({"baseUrl": stage.sim.url(), "credentialsSecretRef": {"name": "default-credentials"},
+                        "timeoutSeconds": 1, "workforce": {"url": format!("{}{SINK}", receiver.url)}});
+    stage.apply_tenant("default", tenant).await;
     stage.sim.campaign(ORG, "c-1").set(change.before());
     stage.operator.end_at(&point);
-    stage.start_operator(&[]);
+    let args = ["--allow-sink", receiver.url.as_str()];
+    stage.start_operator(&args);
     stage.declare("c-1", &word(change.before()), json!({})).await;
     stage.until_ready("c-1", "True", &word(change.before())).await;
 
     if let Some(fault) = fault_for(deed, moment) {
         stage.sim.fault(fault);
+    }
+    if (deed, moment) == (Deed::Notify, Moment::Under) {
+        receiver.answers([Answer::Hang]);
     }
     stage.operator.arm();
     stage.change("c-1", json!({"state": word(change.after())})).await;
@@ -72,13 +84,14 @@ async fn ended_at(change: Change, deed: Deed, moment: Moment, reversed: bool) {
     if reversed {
         stage.change("c-1", json!({"state": word(wanted)})).await;
     }
-    stage.start_operator(&[]);
+    stage.start_operator(&args);
     let what = format!("{wanted:?} after {point}");
     let settled = stage.until("c-1", &what, |status| {
         let ready = status.condition("Ready").is_some_and(|c| c.status == "True");
         ready
             && status.observed.is_some_and(|o| o.to_string() == word(wanted))
             && status.pending_transition.is_none()
+            && status.notifications.is_empty()
     });
     let status = settled.await.status.unwrap();
     let story = format!("{change:?} ended at {point}, reversed {reversed}\n{}", stage.story("c-1").await);
@@ -105,6 +118,12 @@ async fn ended_at(change: Change, deed: Deed, moment: Moment, reversed: bool) {
         let record = record.unwrap_or_else(|| panic!("{id} has no outcome: {story}"));
         stage.assert_one_outcome("c-1", &id, &record.outcome.to_string()).await;
     }
+    let applied = status.history.iter().rev().filter(|record| record.outcome == Outcome::Applied);
+    let expected: Vec<_> = applied.map(|record| format!("{}-workforce", record.id)).collect();
+    let mut told: Vec<_> = receiver.log(SINK).iter().map(Delivery::id).collect();
+    told.dedup();
+    assert_eq!(told, expected, "each confirmed transition is notified under one id, in order: {story}");
+    stage.operator.assert_verified();
     let reasons: Vec<_> = stage.events("c-1").await.into_iter().filter_map(|event| event.reason).collect();
     assert!(!reasons.iter().any(|reason| reason.starts_with("External")), "{reasons:?} {story}");
 }
@@ -175,4 +194,5 @@ points! {
     ended_around_a_read_nothing_is_lost_or_doubled: Read FinalizerWrite;
     ended_around_a_status_write_nothing_is_lost_or_doubled: OutcomeWrite StatusWrite;
     ended_around_what_tells_of_it_nothing_is_lost_or_doubled: EventCreate OutcomeAppend;
+    ended_around_a_notification_nothing_is_lost_or_doubled: Notify OutboxWrite;
 }

@@ -6,6 +6,7 @@ mod hours;
 mod law;
 mod operator;
 mod proxy;
+mod receiver;
 mod stage;
 mod waiting;
 
@@ -21,7 +22,9 @@ mod explain;
 mod flags;
 mod freeze;
 mod kubectl;
+mod lost_notifications;
 mod many;
+mod notifications;
 mod others;
 mod outage;
 mod policies;

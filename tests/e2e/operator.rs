@@ -137,6 +137,18 @@ impl Operator {
         told(&std::fs::read_to_string(self.folder.join("audit.jsonl")).unwrap_or_default())
     }
 
+    /// Asserts that its audit file is as it was written, by its own command.
+    pub fn assert_verified(&self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialer-operator"));
+        let said = command.args(["audit", "verify"]).arg(self.folder.join("audit.jsonl")).output().unwrap();
+        assert!(
+            said.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&said.stdout),
+            String::from_utf8_lossy(&said.stderr)
+        );
+    }
+
     /// Where it serves `/livez`, `/readyz` and `/metrics`, once it has said so.
     pub fn admin(&self) -> Option<String> {
         let log = self.log();

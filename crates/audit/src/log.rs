@@ -1,8 +1,7 @@
 //! The place that lines are appended to: a file with its rotation, or a stream. It opens itself anew after a failure.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,13 +11,12 @@ use uuid::Uuid;
 
 use crate::chain::{Head, Record, seal};
 use crate::rotation::Rotation;
-use crate::tail::{Begin, Last, Tail};
+use crate::source::{Opened, Source, open_regular};
+use crate::tail::{Begin, Last, Tail, last_rotated, set_torn_aside};
 use crate::{CHAIN_OPENED, FILE_SET_ASIDE, TORN_LINE, names};
 
 /// What the first line of a chain says of its process.
 pub type About = Map<String, Value>;
-
-type Opener = Box<dyn Fn() -> io::Result<File> + Send>;
 
 /// A chain and the place it is written to.
 ///
@@ -37,26 +35,6 @@ pub struct Log {
     /// What was set aside and is not told in the record yet.
     owed: Vec<(&'static str, About)>,
     notes: Vec<String>,
-}
-
-enum Source {
-    File { path: PathBuf, rotation: Rotation },
-    Stream(Opener),
-}
-
-struct Opened {
-    file: File,
-    /// Absent for a stream: a pipe, a terminal, a device.
-    regular: Option<Regular>,
-    /// Whether the chain goes on in it.
-    begun: bool,
-}
-
-struct Regular {
-    /// Where it really is.
-    path: PathBuf,
-    size: u64,
-    begin: Option<Begin>,
 }
 
 impl Log {
@@ -312,102 +290,6 @@ impl Log {
         (regular.size, regular.begin) = (0, None);
         Ok(())
     }
-}
-
-impl Source {
-    fn open(&self) -> io::Result<Opened> {
-        let stream = |file| Opened { file, regular: None, begun: false };
-        match self {
-            Self::Stream(opener) => opener().map(stream),
-            // Nothing is read from a device or a pipe.
-            Self::File { path, .. } if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) => {
-                OpenOptions::new().append(true).open(path).map(stream)
-            }
-            Self::File { path, .. } => {
-                let file = open_regular(path)?;
-                // A rename moves a link, not what it leads to.
-                let path = fs::canonicalize(path)?;
-                let size = file.metadata()?.len();
-                Ok(Opened { file, regular: Some(Regular { path, size, begin: None }), begun: false })
-            }
-        }
-    }
-}
-
-impl Opened {
-    fn is_in_place(&self) -> bool {
-        self.regular.as_ref().is_none_or(|regular| is_at(&self.file, &regular.path))
-    }
-
-    /// Takes away what came of a line that could not be written, which its writer still has: a full disk would leave many such
-    /// parts. What is not certain to be one stays, and is set aside when the file is opened anew.
-    fn take_back(&self, line: &[u8]) {
-        let Some(regular) = &self.regular else { return };
-        let mut part = vec![0; line.len() + 1];
-        if let Ok(length) = self.file.read_at(&mut part, regular.size)
-            && line.starts_with(&part[..length])
-        {
-            let _ = self.file.set_len(regular.size);
-        }
-    }
-
-    /// Whether there is a disk to wait for.
-    fn lasts(&self) -> bool {
-        self.regular.is_some() || self.file.metadata().is_ok_and(|meta| meta.is_file())
-    }
-}
-
-fn open_regular(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => return Err(taken(path)),
-        // Some file systems know no locks; a record without one is better than none.
-        Ok(()) | Err(TryLockError::Error(_)) => {}
-    }
-    if !is_at(&file, path) {
-        return Err(taken(path));
-    }
-    names::sync_folder(path)?;
-    Ok(file)
-}
-
-fn taken(path: &Path) -> io::Error {
-    let why = format!(
-        "another process writes {}: give each operator a file of its own, or end the other one first",
-        path.display()
-    );
-    io::Error::new(io::ErrorKind::ResourceBusy, why)
-}
-
-fn is_at(file: &File, path: &Path) -> bool {
-    let (Ok(mine), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
-    (mine.dev(), mine.ino()) == (there.dev(), there.ino())
-}
-
-fn last_rotated(path: &Path) -> io::Result<Option<Head>> {
-    let Some(rotated) = names::newest_rotated(path)? else { return Ok(None) };
-    match Tail::of(&File::open(rotated)?)?.last {
-        Last::Line(head) => Ok(Some(head)),
-        Last::None | Last::Foreign(_) => Ok(None),
-    }
-}
-
-/// Keeps the part of a line in a file of its own, and only then cuts it off.
-fn set_torn_aside(file: &File, path: &Path, tail: &Tail, now: Timestamp) -> io::Result<PathBuf> {
-    let mut bytes = vec![0; usize::try_from(tail.torn).unwrap_or_default()];
-    file.read_exact_at(&mut bytes, tail.whole)?;
-    let kept = names::aside(path, "torn", now);
-    let keeper = OpenOptions::new().create_new(true).write(true).open(&kept);
-    let keep = keeper.and_then(|mut keeper| keeper.write_all(&bytes).and_then(|()| keeper.sync_all()));
-    if let Err(error) = keep {
-        // Each try would leave another one behind.
-        let _ = fs::remove_file(&kept);
-        return Err(error);
-    }
-    names::sync_folder(path)?;
-    file.set_len(tail.whole)?;
-    file.sync_all()?;
-    Ok(kept)
 }
 
 fn name_of(path: &Path) -> Value {

@@ -235,6 +235,25 @@ mod tests {
     }
 
     #[test]
+    fn a_line_with_a_good_hash_that_does_not_begin_as_sealed_is_none() {
+        let chain = Uuid::nil();
+        for begins in [
+            format!("{{\"seq\":0,\"chain\":\"{chain}\",\"prev\":\"\",\"event\":\"E\""),
+            format!("{{\"chain\":\"{chain}\",\"seq\":0, \"prev\":\"\",\"event\":\"E\""),
+            format!("{{\"chain\":\"{chain}\",\"seq\":0,\"prev\":\"{}\",\"event\":\"E\"", "0".repeat(64)),
+            format!("{{\"chain\":\"{chain}\",\"seq\":1,\"prev\":\"\",\"event\":\"E\""),
+        ] {
+            let hash = Hash::of(&[begins.as_bytes(), b"}"]);
+            let line = format!("{begins},\"hash\":\"{hash}\"}}");
+            assert_eq!(parse(line.as_bytes()).unwrap_err(), LineFault::NotCanonical, "{line}");
+        }
+        // Of two members of one name it can't be told which is meant.
+        let begins = format!("{{\"chain\":\"{chain}\",\"seq\":0,\"prev\":\"\",\"seq\":1");
+        let line = format!("{begins},\"hash\":\"{}\"}}", Hash::of(&[begins.as_bytes(), b"}"]));
+        assert!(matches!(parse(line.as_bytes()).unwrap_err(), LineFault::NotJson(_)));
+    }
+
+    #[test]
     fn a_fault_has_a_name() {
         let with_end = |end: &[u8]| [line().as_slice(), end].concat();
         assert_eq!(parse(&with_end(b"\r")).unwrap_err(), LineFault::CarriageReturn);

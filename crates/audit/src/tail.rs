@@ -1,12 +1,14 @@
 //! What a file holds at its end, and at its beginning.
 
-use std::fs::File;
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use crate::chain::Head;
+use crate::names;
 use crate::reader::{MAX_LINE, parse};
 
 /// What stands in a file that is to be gone on with.
@@ -81,4 +83,31 @@ fn read(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(to - from).unwrap_or_default()];
     file.read_exact_at(&mut bytes, from)?;
     Ok(bytes)
+}
+
+/// The last line of the file that was put by last.
+pub(crate) fn last_rotated(path: &Path) -> io::Result<Option<Head>> {
+    let Some(rotated) = names::newest_rotated(path)? else { return Ok(None) };
+    match Tail::of(&File::open(rotated)?)?.last {
+        Last::Line(head) => Ok(Some(head)),
+        Last::None | Last::Foreign(_) => Ok(None),
+    }
+}
+
+/// Keeps the part of a line in a file of its own, and only then cuts it off.
+pub(crate) fn set_torn_aside(file: &File, path: &Path, tail: &Tail, now: Timestamp) -> io::Result<PathBuf> {
+    let mut bytes = vec![0; usize::try_from(tail.torn).unwrap_or_default()];
+    file.read_exact_at(&mut bytes, tail.whole)?;
+    let kept = names::aside(path, "torn", now);
+    let keeper = OpenOptions::new().create_new(true).write(true).open(&kept);
+    let keep = keeper.and_then(|mut keeper| keeper.write_all(&bytes).and_then(|()| keeper.sync_all()));
+    if let Err(error) = keep {
+        // Each try would leave another one behind.
+        let _ = fs::remove_file(&kept);
+        return Err(error);
+    }
+    names::sync_folder(path)?;
+    file.set_len(tail.whole)?;
+    file.sync_all()?;
+    Ok(kept)
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::chain::Head;
+use crate::fault::{Fault, FaultAt, at};
 use crate::reader::{Line, LineFault, Lines, RawLine, parse};
 use crate::{CHAIN_OPENED, FILE_SET_ASIDE, LINES_LOST, TORN_LINE};
 
@@ -53,89 +54,6 @@ pub struct Notes {
     pub torn_lines: u64,
     /// Files that were no record and set aside.
     pub files_set_aside: u64,
-}
-
-/// What is wrong, and where.
-#[derive(Debug, Serialize, thiserror::Error)]
-#[error("{}{}: {fault}", file.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
-pub struct FaultAt {
-    /// In which file.
-    pub file: PathBuf,
-    /// In which line, from 1; absent where it is the file as a whole.
-    pub line: Option<u64>,
-    /// What.
-    #[serde(serialize_with = "in_words")]
-    pub fault: Fault,
-}
-
-/// What is wrong.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// The file can't be read.
-    #[error("it can't be read: {0}")]
-    Unreadable(#[from] io::Error),
-    /// There is nothing to verify.
-    #[error("there is no line in any of the files")]
-    Nothing,
-    /// The line is none.
-    #[error("the line is {0}")]
-    Line(LineFault),
-    /// The last line has no end.
-    #[error(
-        "the line has no end ({0} bytes): it is being written just now, or torn by a crash that the operator has not noted yet"
-    )]
-    Torn(u64),
-    /// It does not follow the line before.
-    #[error("expected line {} of chain {} after {}; found line {} of chain {}: lines were dropped, put in or moved",
-            before.seq + 1, before.chain, before.hash, found.seq, found.chain)]
-    Order {
-        /// The line before.
-        before: Head,
-        /// This line.
-        found: Head,
-    },
-    /// It names another line as the one before.
-    #[error("expected the line after {before}; found one that follows {}", shown(*.found))]
-    Other {
-        /// The line before.
-        before: Head,
-        /// What it follows.
-        found: Option<Head>,
-    },
-    /// A chain that does not begin with its opening, or an opening in the middle of one.
-    #[error("expected {CHAIN_OPENED} as the first line of a chain and nowhere else")]
-    Opening,
-    /// What comes before is not there.
-    #[error(
-        "it follows {0}, with which none of the files ends: lines or a file before it are missing (where they were \
-             verified earlier, `--after {0}`)"
-    )]
-    Missing(Head),
-    /// It begins anew, although something is to come before it.
-    #[error("expected the line after {}; found the beginning of another record", shown(*.0))]
-    Anew(Option<Head>),
-    /// Two files go on from the same line.
-    #[error("it follows {0}, as another of the files does: only one can")]
-    Fork(Head),
-    /// Two files end with the same line.
-    #[error("it ends with {0}, as another of the files does: is it a copy?")]
-    Copy(Head),
-    /// A line that must be there is another one.
-    #[error("expected the line {0}; its hash is {1}")]
-    HeadDiffers(Head, crate::Hash),
-    /// A line that must be there is not.
-    #[error(
-        "expected the line {0}; the record ends with {1}: lines are missing at its end, or it is another record"
-    )]
-    HeadMissing(Head, Head),
-}
-
-fn in_words<S: serde::Serializer>(fault: &Fault, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(fault)
-}
-
-fn shown(head: Option<Head>) -> String {
-    head.map_or_else(|| "no line at all".to_owned(), |head| head.to_string())
 }
 
 /// One file by itself.
@@ -192,13 +110,11 @@ impl Scan {
         let after = follows(line);
         match self.end {
             None => (self.after, self.begins_within) = (after, !opens),
-            Some(before) if opens && (after == Some(before) || is_on_its_own(line)) => {}
-            Some(before) if opens => return Err(Fault::Other { before, found: after }),
-            Some(before) if (before.chain, before.seq + 1) != (line.head.chain, line.head.seq) => {
+            Some(before) if after == Some(before) || opens && is_on_its_own(line) => {}
+            Some(before) if !opens && (before.chain, before.seq + 1) != (line.head.chain, line.head.seq) => {
                 return Err(Fault::Order { before, found: line.head });
             }
-            Some(before) if after != Some(before) => return Err(Fault::Other { before, found: after }),
-            Some(_) => {}
+            Some(before) => return Err(Fault::Other { before, found: after }),
         }
         for head in heads.iter().filter(|head| (head.chain, head.seq) == (line.head.chain, line.head.seq)) {
             if *head != line.head {
@@ -270,7 +186,7 @@ pub fn verify(request: &Request) -> Result<Verified, FaultAt> {
     scans.retain(|(_, scan)| scan.lines > 0);
     let scans = in_order(scans, request.after)?;
     let (Some((path, end)), Some((_, start))) = (scans.last(), scans.first()) else {
-        let path = request.files.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
+        let path = request.files.first().map(PathBuf::as_path).unwrap_or_else(|| Path::new(""));
         return Err(at(path, None, Fault::Nothing));
     };
     let Some(head) = end.end else { return Err(at(path, None, Fault::Nothing)) };
@@ -315,7 +231,8 @@ fn in_order(scans: Vec<Scanned<'_>>, start: Option<Head>) -> Result<Vec<Scanned<
             None => return Err(at(path, Some(1), Fault::Anew(start))),
         };
         if next.insert(before, index).is_some() {
-            let fault = scan.after.map_or(Fault::Anew(scans.first().and_then(|(_, s)| s.end)), Fault::Fork);
+            let fault =
+                scan.after.map_or_else(|| Fault::Anew(scans.first().and_then(|(_, s)| s.end)), Fault::Fork);
             return Err(at(path, Some(1), fault));
         }
     }
@@ -331,8 +248,4 @@ fn in_order(scans: Vec<Scanned<'_>>, start: Option<Head>) -> Result<Vec<Scanned<
         Some((path, scan)) => Err(at(path, Some(1), scan.after.map_or(Fault::Nothing, Fault::Missing))),
         None => Ok(order),
     }
-}
-
-fn at(file: &Path, line: Option<u64>, fault: Fault) -> FaultAt {
-    FaultAt { file: file.to_owned(), line, fault }
 }

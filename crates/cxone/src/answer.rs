@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use outbound::{Failure, Head};
+
 use crate::Trouble;
 
 /// What was asked.
@@ -22,30 +24,6 @@ pub(crate) enum Route {
 pub(crate) enum Attempt {
     First,
     Repeat,
-}
-
-/// The part of an answer that decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub status: u16,
-    pub retry_after: Option<Duration>,
-}
-
-impl Head {
-    pub(crate) const fn is_success(self) -> bool {
-        matches!(self.status, 200..=299)
-    }
-}
-
-/// There is no whole answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// The request surely did not get out.
-    NotDelivered(&'static str),
-    /// It may have.
-    BrokenOff(&'static str),
-    /// The answer is larger than any sensible one.
-    TooLarge,
 }
 
 /// What to do next.

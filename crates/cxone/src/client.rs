@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use outbound::{Answer, Body};
 use reqwest::RequestBuilder;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use secrecy::ExposeSecret;
@@ -16,7 +17,6 @@ use url::Url;
 use crate::answer::{Attempt, Next, Route, classify};
 use crate::budget::Budget;
 use crate::token::{Fetched, Token, Tokens};
-use crate::transport::{self, Answer, Body};
 use crate::wire::{self, Change, Pages};
 use crate::{
     CampaignStatus, ClientConfig, ClientError, CredentialSource, Credentials, CredentialsMissing, Dialer,
@@ -80,7 +80,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`] when the proxy is not usable or TLS cannot be set up.
     pub fn new(config: ClientConfig, source: Arc<dyn CredentialSource>) -> Result<Self, ClientError> {
-        let http = transport::client(&config)?;
+        let http = outbound::client(&config.endpoint, &config.manner())?;
         let ClientConfig { endpoint, timeout, requests_per_second, burst, proxy: _ } = config;
         let budget = Budget::new(requests_per_second, burst, Instant::now());
         let (closes, looks) = (Semaphore::new(MOST_CLOSES), Semaphore::new(MOST_LOOKS));
@@ -154,7 +154,7 @@ impl Client {
         request: RequestBuilder,
     ) -> Result<Option<Answer>, Trouble> {
         let sent = Instant::now();
-        let answer = transport::exchange(request, body(route)).await;
+        let answer = outbound::exchange(request, body(route)).await;
         let verdict =
             classify(route, attempt, answer.as_ref().map(|answer| answer.head).map_err(|failure| *failure));
         tracing::debug!(?route, latency_ms = sent.elapsed().as_millis(), ?verdict, "call");
@@ -242,7 +242,7 @@ impl Dialer for Client {
             Lane::Close => Paid::Afterwards,
         };
         let answer = self.call(Route::State, lane, paid, &|| self.http.get(url.clone())).await?;
-        Ok(answer.reading(wire::decode_state(&answer.body).map_err(Trouble::Unreadable)?))
+        Ok(reading(&answer, wire::decode_state(&answer.body).map_err(Trouble::Unreadable)?))
     }
 
     async fn volume(&self, campaign: &str) -> Result<Reading<Volume>, Trouble> {
@@ -253,7 +253,7 @@ impl Dialer for Client {
             let request = || self.http.get(url.clone());
             let answer = self.call(Route::Stats, Lane::Open, Paid::Afterwards, &request).await?;
             if let Some(volume) = pages.add(&answer.body).map_err(Trouble::Unreadable)? {
-                return Ok(answer.reading(volume));
+                return Ok(reading(&answer, volume));
             }
         }
     }
@@ -269,7 +269,7 @@ impl Dialer for Client {
         let change = Change::new(campaign, transition);
         let request = || self.http.put(url.clone()).json(&change);
         let answer = self.call(Route::Change, lane, Paid::Afterwards, &request).await?;
-        Ok(answer.reading(()))
+        Ok(reading(&answer, ()))
     }
 }
 
@@ -281,6 +281,10 @@ async fn until_it_hangs<T>(turn: Option<SemaphorePermit<'_>>, exchange: impl Fut
     }
     drop(turn);
     exchange.await
+}
+
+fn reading<T>(answer: &Answer, value: T) -> Reading<T> {
+    Reading { value, date: answer.date, received: answer.received }
 }
 
 fn page_url(stats: &Url, token: Option<&str>) -> Url {

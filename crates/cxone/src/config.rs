@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use outbound::Manner;
 use url::Url;
 
 use crate::Endpoint;
@@ -30,6 +31,10 @@ impl ClientConfig {
         let timeout = Duration::from_secs(15);
         Self { endpoint, timeout, requests_per_second: 10, burst: 20, proxy: None }
     }
+
+    pub(crate) fn manner(&self) -> Manner {
+        Manner { timeout: self.timeout, proxy: self.proxy.clone() }
+    }
 }
 
 /// Without the proxy's address, which may hold a password.
@@ -43,15 +48,4 @@ impl fmt::Debug for ClientConfig {
             .field("proxy", &self.proxy.is_some())
             .finish()
     }
-}
-
-/// A client cannot be built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ClientError {
-    /// The proxy's address is not usable.
-    #[error("the proxy is not usable")]
-    Proxy,
-    /// No trust anchors, or another fault of the TLS setup.
-    #[error("TLS could not be set up: are CA certificates installed?")]
-    Tls,
 }

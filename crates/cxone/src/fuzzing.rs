@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::HeaderValue;
 use tokio::time::Instant;
 
 use crate::token::Fetched;
 use crate::wire::{self, Pages};
-use crate::{CampaignStatus, Volume, client, transport};
+use crate::{CampaignStatus, Volume, client};
 
 /// The state that an answer tells.
 ///
@@ -43,13 +42,4 @@ impl Stats {
     pub fn add(&mut self, body: &[u8]) -> Result<Option<Volume>, &'static str> {
         self.0.add(body)
     }
-}
-
-/// The wait that an answer with these headers asks for, which came in at `received`.
-#[must_use]
-pub fn retry_after(value: HeaderValue, date: Option<HeaderValue>, received: Timestamp) -> Option<Duration> {
-    let mut headers = HeaderMap::from_iter([(RETRY_AFTER, value)]);
-    headers.extend(date.map(|date| (DATE, date)));
-    let now = transport::date(&headers).unwrap_or(received);
-    transport::wait(&headers, now)
 }

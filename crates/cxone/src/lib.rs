@@ -21,18 +21,15 @@ mod client;
 mod config;
 mod credentials;
 mod dialer;
-mod endpoint;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod retry_after;
 mod token;
-mod transport;
 mod trouble;
 mod wire;
 
 pub use client::{Client, LookTurn};
-pub use config::{ClientConfig, ClientError};
+pub use config::ClientConfig;
 pub use credentials::{CredentialSource, Credentials, CredentialsMissing};
 pub use dialer::{CampaignStatus, Dialer, Lane, Reading, ResumeMode, Transition, Volume};
-pub use endpoint::{AllowEntry, AllowList, Endpoint, EndpointError};
+pub use outbound::{AllowEntry, AllowList, ClientError, Endpoint, EndpointError};
 pub use trouble::{NotNow, Trouble, Why};

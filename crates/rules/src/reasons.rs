@@ -128,6 +128,24 @@ reasons! {
     PolicyReady => "Nothing.";
     /// CXone has accepted the tenant's credentials.
     TenantReady => "Nothing.";
+    /// Every sink of the tenant is on the operator's list.
+    AllAllowed => "Nothing.";
+    /// A sink is not on the operator's list; it gets nothing.
+    SinkNotAllowed => "Correct the sink's `url`, or have the operator started with `--allow-sink [http://]HOST[:PORT]`.";
+    /// Each key that sinks are signed with was found.
+    AllFound => "Nothing.";
+    /// A key that a sink is signed with is missing, or is no signing secret; its notifications wait.
+    SigningSecretMissing => "Create the Secret and key of `signingSecretRef`: `whsec_` and 24 to 64 bytes in base64.";
+
+    /// A notification could not be delivered in time.
+    GivenUp => "Mend the sink; tell its owner of what `status.history` holds. The next delivered notification ends this.";
+    /// A notification was pushed out of a full outbox by newer ones.
+    Superseded => "Mend the sink, or find out why the campaign changes so often.";
+    /// A notification was pending when its declaration was deleted.
+    Deleted => "Tell the sink's owner what became of the campaign.";
+    /// A notification was pending when the tenant ceased to name its sink.
+    SinkRemoved => "Nothing, if that was meant.";
+
     /// The tenant's host does not answer, or answers 5xx.
     Unreachable => "Check the host, the network and CXone's status page.";
 }
@@ -156,7 +174,13 @@ pub mod conditions {
     pub const WINDOW_OPEN: &str = "WindowOpen";
     /// Few enough calls are active. Present while a start is wanted and they were counted.
     pub const CALL_VOLUME_OK: &str = "CallVolumeOK";
+    /// A notification was lost. Present only when True.
+    pub const SYNC_FAILED: &str = "SyncFailed";
     /// All of them.
-    pub const ALL: [&str; 8] =
-        [READY, RECONCILING, STALLED, VIOLATION, IN_SYNC, HELD, WINDOW_OPEN, CALL_VOLUME_OK];
+    pub const ALL: [&str; 9] =
+        [READY, RECONCILING, STALLED, VIOLATION, IN_SYNC, HELD, WINDOW_OPEN, CALL_VOLUME_OK, SYNC_FAILED];
+    /// Of a tenant that names sinks: all of them are on the operator's list.
+    pub const SINKS_ALLOWED: &str = "SinksAllowed";
+    /// Of a tenant whose sinks are signed for: each has its key.
+    pub const SIGNING_SECRETS_FOUND: &str = "SigningSecretsFound";
 }

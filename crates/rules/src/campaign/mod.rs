@@ -1,9 +1,11 @@
 //! What is known of one campaign, and how each fact changes it. Pure: every method is told the time.
 
+mod notifications;
 mod pauses;
 mod recovery;
 mod transition;
 
+pub use notifications::{Lost, OUTBOX, SinkStanding, Sinks};
 pub use transition::{doubt, transition};
 
 use std::time::Duration;
@@ -86,6 +88,10 @@ pub struct Campaign {
     pub frozen: bool,
     /// Not before (monotonic) may it start after a freeze: those that one freeze held do not all start at once.
     pub thaw: Option<Duration>,
+    /// Who is told of what is confirmed in this pass.
+    pub sinks: Sinks,
+    /// Notifications that were lost and not put on record yet.
+    pub lost: Vec<Lost>,
     /// What was read in this pass.
     pub pass: Pass,
 }
@@ -210,6 +216,8 @@ impl Campaign {
             status,
             working_since: self.working_since,
             deleting_since: self.deleting_since,
+            sinks: self.sinks,
+            lost: std::mem::take(&mut self.lost),
             ..Self::default()
         };
     }

@@ -41,6 +41,7 @@ impl Campaign {
         now: Now,
     ) -> Option<TransitionRecord> {
         let mut resumed = Self::resume(theirs, generation, now);
+        resumed.take_over_outbox(self, now);
         for record in &self.status.history {
             if !resumed.has_ended(record.id) {
                 resumed.status.recall(record.clone());

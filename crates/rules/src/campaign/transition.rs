@@ -106,6 +106,9 @@ impl Campaign {
         self.reopened = false;
         let record = pending.ended(outcome, now.wall);
         self.status.remember(record.clone());
+        if outcome == Outcome::Applied {
+            self.notify_of(&record, now);
+        }
         Some(record)
     }
 

@@ -87,7 +87,7 @@ pub struct DialerCampaignStateSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Instant")]
     pub resume_at: Option<Instant>,
-    /// Whether CXone tells the agent pool of a transition. Default: true.
+    /// Whether the agent pool is told of transitions: by CXone, and by a POST to the tenant's `agentPool`. Default: true.
     #[serde(default = "yes")]
     pub notify_agent_pool: bool,
     /// A start waits while more calls than this are active. 0 to 100000. Default: 150.

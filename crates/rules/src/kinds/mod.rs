@@ -3,12 +3,14 @@
 mod campaign;
 mod policy;
 mod scalars;
+mod sink;
 mod status;
 mod tenant;
 
 pub use campaign::*;
 pub use policy::*;
 pub use scalars::*;
+pub use sink::*;
 pub use status::*;
 pub use tenant::*;
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::campaign::DeclaredState;
+use super::sink::{LossReason, LostNotification, Notification, Sink};
 
 /// How many past transitions `status.history` keeps.
 pub const HISTORY_LENGTH: usize = 10;
@@ -71,6 +72,16 @@ pub struct CampaignStatus {
     #[schemars(length(max = 10))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub history: Vec<TransitionRecord>,
+    /// Notifications of confirmed transitions that wait to be delivered, oldest first; at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub notifications: Vec<Notification>,
+    /// For each sink the newest notification that was lost; gone with the next one that is delivered to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub lost_notifications: Vec<LostNotification>,
     /// Echo of the annotation `dialer.cxone-operator.io/release` that was acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = 256))]
@@ -79,7 +90,7 @@ pub struct CampaignStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = 256))]
     pub last_handled_reconcile_at: Option<String>,
-    /// Conditions; `Reconciling`, `Stalled` and `Violation` are present only when True.
+    /// Conditions; `Reconciling`, `Stalled`, `Violation` and `SyncFailed` are present only when True.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -102,6 +113,8 @@ impl Default for CampaignStatus {
             pending_transition: None,
             last_transition: None,
             history: Vec::new(),
+            notifications: Vec::new(),
+            lost_notifications: Vec::new(),
             release: None,
             last_handled_reconcile_at: None,
             conditions: Vec::new(),
@@ -204,7 +217,7 @@ macro_rules! display_as_debug {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { std::fmt::Debug::fmt(self, f) }
     })+ };
 }
-display_as_debug!(Effective, Observed, Target, Outcome, Cause);
+display_as_debug!(Effective, Observed, Target, Outcome, Cause, Sink, LossReason);
 
 /// The dialing window at the time of the last decision.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]

@@ -5,6 +5,11 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::sink::{Sink, WebhookSink};
+
+/// http or https, a host, an optional port and path; no user, query or fragment.
+pub(super) const URL: &str = r"^https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$";
+
 /// One CXone organisation and the credentials to drive its campaigns.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[kube(
@@ -63,13 +68,7 @@ pub struct CXoneTenantSpec {
     /// The base URL (http or https; no user, query or fragment) where it is not `https://ORGANIZATION.my.cxone.com`. Its host
     /// must be on the operator's own list. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        with = "String",
-        length(min = 1, max = 253),
-        regex(
-            pattern = r"^https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"
-        )
-    )]
+    #[schemars(with = "String", length(min = 1, max = 253), regex(pattern = URL))]
     pub base_url: Option<String>,
     /// The Secret of the same namespace that holds the keys `clientId` and `clientSecret`.
     pub credentials_secret_ref: SecretRef,
@@ -85,6 +84,25 @@ pub struct CXoneTenantSpec {
     #[serde(default = "default_timeout")]
     #[schemars(range(min = 1, max = 60))]
     pub timeout_seconds: i32,
+    /// The workforce scheduler, told of every confirmed transition of this tenant's campaigns. Absent: nobody is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "WebhookSink")]
+    pub workforce: Option<WebhookSink>,
+    /// The agent pool, told of confirmed transitions of campaigns that do not say `notifyAgentPool: false`. Absent: nobody is
+    /// told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "WebhookSink")]
+    pub agent_pool: Option<WebhookSink>,
+}
+
+impl CXoneTenantSpec {
+    /// The sink, where the tenant names it.
+    pub fn sink(&self, sink: Sink) -> Option<&WebhookSink> {
+        match sink {
+            Sink::Workforce => self.workforce.as_ref(),
+            Sink::AgentPool => self.agent_pool.as_ref(),
+        }
+    }
 }
 
 /// A reference to a Secret of the same namespace.
@@ -111,7 +129,8 @@ pub struct TenantStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "i32")]
     pub campaigns: Option<i32>,
-    /// `Ready`, with the reason.
+    /// `Ready`, with the reason. `SinksAllowed` where there are sinks: whether all of them are on the operator's list.
+    /// `SigningSecretsFound` where sinks are signed for: whether each has its key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

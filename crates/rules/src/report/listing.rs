@@ -6,7 +6,7 @@ use super::{Standing, hold, state_reason};
 use crate::decide::Decision;
 use crate::gates::{Gate, WINDOW};
 use crate::inputs::{Inputs, Window};
-use crate::kinds::{DeclaredState, Effective, Observed, stamp};
+use crate::kinds::{DeclaredState, Effective, LostNotification, Observed, stamp};
 use crate::reasons::{Reason, conditions};
 
 pub(super) fn conditions_of(i: &Inputs<'_>, d: &Decision, standing: &Standing) -> Vec<Condition> {
@@ -34,6 +34,7 @@ pub(super) fn conditions_of(i: &Inputs<'_>, d: &Decision, standing: &Standing) -
     }
     window_condition(&mut out, d);
     call_volume(&mut out);
+    sync_failed(&mut out);
     out.list
 }
 
@@ -110,4 +111,13 @@ fn call_volume(out: &mut Conditions<'_>) {
         ),
         None => {}
     }
+}
+
+/// What was lost last stands first.
+fn sync_failed(out: &mut Conditions<'_>) {
+    let mut lost: Vec<&LostNotification> = out.i.campaign.status.lost_notifications.iter().collect();
+    lost.sort_by_key(|lost| std::cmp::Reverse(lost.at.0));
+    let Some(newest) = lost.first() else { return };
+    let told: Vec<String> = lost.iter().map(|lost| lost.to_string()).collect();
+    out.push(conditions::SYNC_FAILED, "True", newest.reason.reason(), &told.join("; "));
 }

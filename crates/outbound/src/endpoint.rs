@@ -1,4 +1,4 @@
-//! Where a tenant lives, and where credentials may be sent.
+//! Where requests go, and where they may go.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use url::Url;
 /// The domain under which every organization has its own host.
 const PLATFORM: &str = ".my.cxone.com";
 
-/// Scheme, host, port and optional base path of a tenant.
+/// Scheme, host, port and optional path of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     url: Url,
@@ -95,8 +95,15 @@ impl Endpoint {
         self.url.port_or_known_default().unwrap_or_default()
     }
 
+    /// The URL as it was given, in its one spelling.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// The URL below the base path, each segment percent-encoded.
-    pub(crate) fn at(&self, segments: &[&str]) -> Url {
+    #[must_use]
+    pub fn at(&self, segments: &[&str]) -> Url {
         let mut url = self.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
@@ -152,25 +159,32 @@ impl fmt::Display for AllowEntry {
     }
 }
 
-/// Where credentials may be sent: the platform's own hosts, and what the operator's flags add.
+/// Where requests may be sent: what the operator's flags say, and for credentials the platform's own hosts too.
 ///
-/// Whoever may create a tenant must not be able to send someone's credentials where he likes.
+/// Whoever may create a tenant must not be able to send someone's credentials, or a request, where he likes.
 #[derive(Clone, Debug, Default)]
 pub struct AllowList {
     entries: Vec<AllowEntry>,
+    platform: bool,
 }
 
 impl AllowList {
     /// The built-in rule (https on `ORG.my.cxone.com`, port 443) and these entries.
     #[must_use]
     pub fn new(entries: Vec<AllowEntry>) -> Self {
-        Self { entries }
+        Self { entries, platform: true }
     }
 
-    /// Whether credentials may be sent to this endpoint.
+    /// These entries and nothing else.
+    #[must_use]
+    pub fn only(entries: Vec<AllowEntry>) -> Self {
+        Self { entries, platform: false }
+    }
+
+    /// Whether requests may be sent to this endpoint.
     #[must_use]
     pub fn permits(&self, endpoint: &Endpoint) -> bool {
-        is_platform(endpoint) || self.entries.iter().any(|entry| entry.permits(endpoint))
+        self.platform && is_platform(endpoint) || self.entries.iter().any(|entry| entry.permits(endpoint))
     }
 }
 
@@ -272,6 +286,14 @@ mod tests {
         ] {
             assert_eq!(list.permits(&Endpoint::parse(text).unwrap()), allowed, "{text}");
         }
+    }
+
+    #[test]
+    fn a_list_of_entries_alone_does_not_allow_the_platform() {
+        let list = AllowList::only(vec!["sink.example".parse().unwrap()]);
+        assert!(list.permits(&Endpoint::parse("https://sink.example/hook").unwrap()));
+        assert!(!list.permits(&Endpoint::parse("https://acme.my.cxone.com/hook").unwrap()));
+        assert!(!AllowList::default().permits(&Endpoint::parse("https://sink.example/hook").unwrap()));
     }
 
     #[test]

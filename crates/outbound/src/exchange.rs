@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, redirect, retry};
 
-use crate::answer::{Failure, Head};
-use crate::{ClientConfig, ClientError, Reading, retry_after};
+use url::Url;
+
+use crate::{Endpoint, retry_after};
 
 const USER_AGENT: &str = concat!("dialer-operator/", env!("CARGO_PKG_VERSION"));
 
@@ -23,9 +24,57 @@ const IDLE: Duration = Duration::from_secs(50);
 const DRAIN: Duration = Duration::from_millis(250);
 const DRAIN_BYTES: usize = 64 * 1024;
 
+/// How requests to one endpoint are made.
+#[derive(Clone)]
+pub struct Manner {
+    /// For a whole exchange, the body included; connecting has 5 s or four fifths of this, whichever is less.
+    pub timeout: Duration,
+    /// The only proxy that is used: the environment is not asked.
+    pub proxy: Option<Url>,
+}
+
+/// A client cannot be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// The proxy's address is not usable.
+    #[error("the proxy is not usable")]
+    Proxy,
+    /// No trust anchors, or another fault of the TLS setup.
+    #[error("TLS could not be set up: are CA certificates installed?")]
+    Tls,
+}
+
+/// The part of an answer that decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The HTTP status.
+    pub status: u16,
+    /// How long the other side asks to be left alone, at most [`retry_after::CAP`].
+    pub retry_after: Option<Duration>,
+}
+
+impl Head {
+    /// Whether it is one of 200 to 299.
+    #[must_use]
+    pub const fn is_success(self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+}
+
+/// There is no whole answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The request surely did not get out.
+    NotDelivered(&'static str),
+    /// It may have.
+    BrokenOff(&'static str),
+    /// The answer is larger than any sensible one.
+    TooLarge,
+}
+
 /// What becomes of the body of a success.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Body {
+pub enum Body {
     /// It is needed, and no larger than this many bytes.
     UpTo(usize),
     /// The status says it all.
@@ -33,34 +82,35 @@ pub(crate) enum Body {
 }
 
 /// A whole answer: for a failure, the body holds what could be had of it.
-pub(crate) struct Answer {
+pub struct Answer {
+    /// Status and `Retry-After`.
     pub head: Head,
+    /// What was read of the body.
     pub body: Vec<u8>,
-    date: Option<Timestamp>,
-    received: Timestamp,
+    /// The other side's clock, where it tells.
+    pub date: Option<Timestamp>,
+    /// When the head came, by our clock.
+    pub received: Timestamp,
 }
 
-impl Answer {
-    pub(crate) fn reading<T>(&self, value: T) -> Reading<T> {
-        Reading { value, date: self.date, received: self.received }
-    }
-}
-
-/// One client for each tenant: connections are shared by its calls and by nobody else's.
-pub(crate) fn client(config: &ClientConfig) -> Result<reqwest::Client, ClientError> {
-    let plaintext = config.endpoint.is_plaintext();
+/// A client for one endpoint: connections are shared by its calls and by nobody else's. Redirects are not followed.
+///
+/// # Errors
+/// Where the proxy is not usable or TLS can't be set up.
+pub fn client(endpoint: &Endpoint, manner: &Manner) -> Result<reqwest::Client, ClientError> {
+    let plaintext = endpoint.is_plaintext();
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
-        .timeout(config.timeout)
+        .timeout(manner.timeout)
         // The timeout of the whole call must not be first: then nobody could tell that nothing was delivered.
-        .connect_timeout(CONNECT.min(config.timeout * 4 / 5))
+        .connect_timeout(CONNECT.min(manner.timeout * 4 / 5))
         .pool_idle_timeout(IDLE)
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .referer(false)
         .https_only(!plaintext)
         .no_proxy();
-    if let Some(proxy) = &config.proxy {
+    if let Some(proxy) = &manner.proxy {
         builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(|_| ClientError::Proxy)?);
     } else if plaintext {
         // A stand-in on loopback must be reachable from an image without CA certificates.
@@ -70,7 +120,10 @@ pub(crate) fn client(config: &ClientConfig) -> Result<reqwest::Client, ClientErr
 }
 
 /// Sends and reads.
-pub(crate) async fn exchange(request: RequestBuilder, body: Body) -> Result<Answer, Failure> {
+///
+/// # Errors
+/// [`Failure`], where there is no whole answer.
+pub async fn exchange(request: RequestBuilder, body: Body) -> Result<Answer, Failure> {
     let mut response = request.send().await.map_err(|error| failure(&error))?;
     let received = Timestamp::now();
     let date = date(response.headers());
@@ -83,12 +136,12 @@ pub(crate) async fn exchange(request: RequestBuilder, body: Body) -> Result<Answ
     Ok(Answer { head, body, date, received })
 }
 
-pub(crate) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
     let date = headers.get(DATE)?.to_str().ok()?;
     Timestamp::try_from(httpdate::parse_http_date(date).ok()?).ok()
 }
 
-pub(crate) fn wait(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+fn wait(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     retry_after::parse(headers.get(RETRY_AFTER)?.to_str().ok()?, now.into())
 }
 

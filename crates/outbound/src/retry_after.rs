@@ -2,13 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-/// Longer waits are cut: a typo on the platform's side must not silence a tenant for a day.
-pub(crate) const CAP: Duration = Duration::from_secs(300);
+/// Longer waits are cut: a typo on the other side must not silence us for a day.
+pub const CAP: Duration = Duration::from_secs(300);
 
 /// How long to wait, at most [`CAP`]; a date that has passed is zero, anything malformed is none.
 ///
 /// `now` is best the `Date` of the same answer: then it does not matter whether our clocks agree.
-pub(crate) fn parse(value: &str, now: SystemTime) -> Option<Duration> {
+#[must_use]
+pub fn parse(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // All digits and too large for the type is still a number: a very large one.
