@@ -9,9 +9,11 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 DENY_VERSION := 0.20.2
 # Most tests wait for servers, not for the processor.
 export RUST_TEST_THREADS ?= 8
+FUZZ_VERSION := 0.13.1
 DENY := $(CACHE)/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+FUZZ := $(CACHE)/tools/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
 
-.PHONY: help demo test check cluster-tools generate
+.PHONY: help demo test check fuzz cluster-tools generate
 
 help: ## Show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -39,6 +41,10 @@ check: $(DENY) ## Format, lints, licences, bans, sources
 	@echo "== licences, bans, sources"
 	$(DENY) --log-level error check bans licenses sources
 
+fuzz: $(FUZZ) ## Look for inputs that break something, FUZZ_SECONDS=20 for each target (FUZZ_TARGETS="decide window")
+	@mkdir -p $(TARGET)
+	@PATH="$(dir $(FUZZ)):$$PATH" FUZZ_CACHE=$(CACHE)/fuzz FUZZ_TARGET_DIR=$(abspath $(TARGET))/fuzz fuzz/run
+
 cluster-tools: ## Build kube-apiserver, etcd and kubectl into the cache (minutes the first time, nothing later)
 	@echo "== control plane"
 	cargo run --locked --quiet -p devcluster -- build
@@ -50,3 +56,7 @@ generate: ## Write crds/ and the table of reasons in the README anew
 $(DENY):
 	@echo "== installing cargo-deny $(DENY_VERSION) into $(CACHE) (about two minutes, once)"
 	cargo install --quiet --locked --debug --no-default-features --version $(DENY_VERSION) --root $(CACHE)/tools/cargo-deny-$(DENY_VERSION) cargo-deny
+
+$(FUZZ):
+	@echo "== installing cargo-fuzz $(FUZZ_VERSION) into $(CACHE) (about half a minute, once)"
+	cargo install --quiet --locked --debug --version $(FUZZ_VERSION) --root $(CACHE)/tools/cargo-fuzz-$(FUZZ_VERSION) cargo-fuzz

@@ -106,7 +106,8 @@ pub fn parse(line: &[u8]) -> Result<Line, LineFault> {
     let Members { chain, seq, prev, record, .. } = members;
     let prev = match (seq, prev.as_str()) {
         (0, "") => None,
-        (1.., hash) => Some(hash.parse().map_err(|_| LineFault::NotCanonical)?),
+        // No line could follow the one with the last number.
+        (1.., hash) if seq < u64::MAX => Some(hash.parse().map_err(|_| LineFault::NotCanonical)?),
         _ => return Err(LineFault::NotCanonical),
     };
     if !text.strip_prefix(&prefix(chain, seq, prev)).is_some_and(|rest| rest.starts_with(',')) {
@@ -195,6 +196,19 @@ mod tests {
             seal(Uuid::nil(), Some(&first.head), &Record::of(&json!({"event": "é"})).unwrap()).bytes;
         second.pop();
         second
+    }
+
+    #[test]
+    fn a_line_that_none_could_follow_is_none() {
+        let before = |seq| Head { chain: Uuid::nil(), seq, hash: Hash::of(&[]) };
+        let numbered = |seq: u64| {
+            let mut line =
+                seal(Uuid::nil(), Some(&before(seq - 1)), &Record::of(&json!({"event": "A"})).unwrap()).bytes;
+            line.pop();
+            parse(&line).map(|line| line.head.seq)
+        };
+        assert_eq!(numbered(u64::MAX - 1), Ok(u64::MAX - 1));
+        assert_eq!(numbered(u64::MAX), Err(LineFault::NotCanonical));
     }
 
     #[test]

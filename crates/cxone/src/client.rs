@@ -303,7 +303,7 @@ const fn body(route: Route) -> Body {
     }
 }
 
-fn fetched(body: &[u8], asked: Instant) -> Option<Fetched> {
+pub(crate) fn fetched(body: &[u8], asked: Instant) -> Option<Fetched> {
     let (token, lifetime) = wire::decode_token(body)?;
     let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).ok().filter(|_| !token.is_empty())?;
     bearer.set_sensitive(true);

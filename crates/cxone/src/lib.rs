@@ -21,6 +21,8 @@ mod client;
 mod config;
 mod credentials;
 mod dialer;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod token;
 mod trouble;
 mod wire;

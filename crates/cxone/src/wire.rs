@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -55,6 +56,11 @@ impl<'a> Change<'a> {
     }
 }
 
+/// A JSON object. Serde would take an array for one as well, its members named by their order.
+fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body).ok())?
+}
+
 #[derive(Deserialize)]
 struct State {
     status: Option<Value>,
@@ -64,7 +70,7 @@ struct State {
 
 /// The state of a campaign, under either of its two names.
 pub(crate) fn decode_state(body: &[u8]) -> Result<CampaignStatus, &'static str> {
-    let state: State = serde_json::from_slice(body).map_err(|_| "state is not the expected JSON")?;
+    let state: State = object(body).ok_or("state is not the expected JSON")?;
     let named = state.status.as_ref().map(status).transpose()?;
     let current = state.current_status.as_ref().map(status).transpose()?;
     match (named, current) {
@@ -90,7 +96,7 @@ struct Token {
 
 /// The access token, and how long it lives counted from before it was asked for.
 pub(crate) fn decode_token(body: &[u8]) -> Option<(String, Duration)> {
-    let token: Token = serde_json::from_slice(body).ok()?;
+    let token: Token = object(body)?;
     let lifetime = token.expires_in.as_ref().and_then(seconds).unwrap_or(DEFAULT_LIFETIME);
     Some((token.access_token, lifetime.min(LONGEST_LIFETIME)))
 }
@@ -133,7 +139,7 @@ impl Pages {
 
     /// Takes one page in: the volume when it was the last one, none when there is another.
     pub(crate) fn add(&mut self, body: &[u8]) -> Result<Option<Volume>, &'static str> {
-        let page: Page = serde_json::from_slice(body).map_err(|_| "statistics are not the expected JSON")?;
+        let page: Page = object(body).ok_or("statistics are not the expected JSON")?;
         self.count += 1;
         page.page.iter().try_for_each(|value| row(value).map(|row| self.take(row)))?;
         self.next = page_token(page.next_page_token)?;

@@ -36,6 +36,14 @@ fn a_state_is_known_only_from_one_plain_known_word() {
 }
 
 #[test]
+fn an_array_is_no_answer_whatever_stands_in_it() {
+    assert_eq!(state(r#"["running",null]"#), Err("state is not the expected JSON"));
+    assert_eq!(decode_token(br#"["t",1800]"#), None);
+    assert_eq!(fold(&[json!([[calls(0)], null])]), Err("statistics are not the expected JSON"));
+    assert_eq!(state(" \r\n\t{\"status\":\"running\"} "), Ok(CampaignStatus::Running));
+}
+
+#[test]
 fn a_lifetime_that_is_missing_or_absurd_is_bounded() {
     for (expires_in, seconds) in [
         (json!(1800), 1800),
