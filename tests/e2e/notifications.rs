@@ -296,4 +296,6 @@ async fn without_its_signing_secret_nothing_is_sent_and_that_is_said_until_it_is
     write_signing_secret(&stage, SECRET).await;
     receiver.until_taken(WORKFORCE, 1).await[0].assert_signed();
     assert_eq!(receiver.log(WORKFORCE).len(), 1, "never unsigned");
+    let told = format!("{}{}", stage.operator.log(), stage.operator.printed());
+    assert!(!told.contains(&SECRET[6..]) && !told.contains("hunter2"), "{told}");
 }
