@@ -1,2 +1,3 @@
+//! See `fuzz::audit`.
 #![no_main]
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::audit::holds(bytes));
