@@ -1,6 +1,7 @@
 //! End to end: the real binary, a real API server, and the simulator's request log. Each test is named by what holds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod asked;
 mod cluster;
 mod hours;
 mod law;
@@ -12,6 +13,7 @@ mod waiting;
 
 mod answers;
 mod audit_trouble;
+mod api_trouble;
 mod brakes;
 mod claims;
 mod crash;
