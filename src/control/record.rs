@@ -159,7 +159,7 @@ impl Pass<'_> {
                 }
                 STALE_AGAIN
             }
-            WriteError::TimedOut | WriteError::Refused(_) => {
+            WriteError::TimedOut | WriteError::Exists | WriteError::Refused(_) => {
                 let error_text = match error {
                     WriteError::Refused(cause) => format!("{error}: {cause}"),
                     other => other.to_string(),

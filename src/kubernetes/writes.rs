@@ -28,6 +28,9 @@ pub enum WriteError {
     /// The object has changed since it was read.
     #[error("the object has changed meanwhile")]
     Stale,
+    /// There is one of that name already.
+    #[error("it is there already")]
+    Exists,
     /// The object is gone.
     #[error("the object is gone")]
     Gone,
@@ -42,6 +45,8 @@ pub enum WriteError {
 impl From<kube::Error> for WriteError {
     fn from(error: kube::Error) -> Self {
         match &error {
+            // A quota that two use up at once answers a creation 409 as well.
+            kube::Error::Api(status) if status.reason == "AlreadyExists" => Self::Exists,
             kube::Error::Api(status) if status.code == 409 => Self::Stale,
             kube::Error::Api(status) if status.code == 404 => Self::Gone,
             _ => Self::Refused(Box::new(error)),
@@ -232,7 +237,7 @@ impl Kube {
             ..Event::default()
         };
         match in_time(Deed::EventCreate, patience, api.create(&PostParams::default(), &body)).await {
-            Ok(_) | Err(WriteError::Stale) => Ok(()),
+            Ok(_) | Err(WriteError::Exists) => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -1,6 +1,7 @@
 //! End to end: the real binary, a real API server, and the simulator's request log. Each test is named by what holds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod asked;
 mod cluster;
 mod hours;
 mod law;
@@ -11,6 +12,7 @@ mod stage;
 mod waiting;
 
 mod answers;
+mod api_trouble;
 mod audit_trouble;
 mod brakes;
 mod claims;
@@ -22,6 +24,7 @@ mod explain;
 mod flags;
 mod freeze;
 mod kubectl;
+mod late_effects;
 mod lost_notifications;
 mod many;
 mod notifications;
@@ -31,6 +34,7 @@ mod policies;
 mod policy_status;
 mod record;
 mod rights;
+mod stale;
 mod stalled;
 mod tenants;
 mod timers;

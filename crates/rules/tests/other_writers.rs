@@ -7,7 +7,9 @@ mod common;
 
 use common::{NOON, at};
 use rules::campaign::{Campaign, transition};
-use rules::kinds::{CampaignStatus, Cause, Observed, Outcome, PendingTransition, Target};
+use rules::kinds::{
+    CampaignStatus, Cause, ExternalPause, Observed, Outcome, PendingTransition, Target, stamp,
+};
 use rules::trouble::Now;
 use uuid::Uuid;
 
@@ -51,6 +53,44 @@ fn a_close_under_way_ends_superseded_where_another_process_has_one_of_its_own_un
     assert_eq!((ended.id.as_u128(), ended.outcome), (1, Outcome::Superseded));
     assert_eq!(open(&mine), Some(2));
     assert_eq!(outcomes(&mine.status), [(1, Outcome::Superseded)]);
+}
+
+/// What a process writes that has seen a pause, so many seconds from now, and knows of nobody who made it.
+fn taken_for_anothers(seconds: i64) -> CampaignStatus {
+    let since = stamp(now().wall + jiff::SignedDuration::from_secs(seconds));
+    let pause = ExternalPause { since, observed: Observed::Paused, contested: false };
+    CampaignStatus { external_pause: Some(pause), ..CampaignStatus::default() }
+}
+
+#[test]
+fn a_pause_of_this_process_that_another_has_taken_for_somebody_elses_is_known_as_its_own() {
+    let mut ended = closing(1);
+    ended.end(Outcome::Applied, now()).unwrap();
+    for mut mine in [closing(1), ended] {
+        mine.take_over(taken_for_anothers(0), 1, now());
+        assert_eq!(mine.status.external_pause, None);
+    }
+}
+
+#[test]
+fn somebody_elses_pause_stays_his_whatever_this_process_has_done_before_or_started() {
+    let mut given_up = closing(1);
+    given_up.end(Outcome::Superseded, now()).unwrap();
+    let mut starting = Campaign::default();
+    starting.open(pending(1, Target::Running), now());
+    let mut told = closing(1);
+    told.end(Outcome::Applied, now()).unwrap();
+    let known = told.status.history.clone();
+    for mut mine in [Campaign::default(), given_up, starting] {
+        mine.take_over(taken_for_anothers(0), 1, now());
+        assert!(mine.status.external_pause.is_some());
+    }
+    // The other knows of this close, or saw the pause before it.
+    told.take_over(CampaignStatus { history: known, ..taken_for_anothers(5) }, 1, now());
+    assert!(told.status.external_pause.is_some());
+    let mut later = closing(1);
+    later.take_over(taken_for_anothers(-2), 1, now());
+    assert!(later.status.external_pause.is_some());
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{Campaign, Sent};
-use crate::kinds::{CampaignStatus, Outcome, PendingTransition, Target, TransitionRecord};
+use crate::kinds::{
+    CampaignStatus, ExternalPause, Outcome, PendingTransition, Target, TransitionRecord, stamp,
+};
 use crate::trouble::Now;
 
 impl Campaign {
@@ -42,6 +44,9 @@ impl Campaign {
     ) -> Option<TransitionRecord> {
         let mut resumed = Self::resume(theirs, generation, now);
         resumed.take_over_outbox(self, now);
+        if resumed.status.external_pause.as_ref().is_some_and(|pause| self.has_made(pause, &resumed)) {
+            resumed.status.external_pause = None;
+        }
         for record in &self.status.history {
             if !resumed.has_ended(record.id) {
                 resumed.status.recall(record.clone());
@@ -82,6 +87,17 @@ impl Campaign {
         let record = intent.clone().ended(Outcome::NotApplied, now.wall);
         self.status.recall(record.clone());
         Some(record)
+    }
+
+    /// Whether a pause that another process takes for somebody else's is this one's: seen since a close went out here of which the
+    /// other had not heard.
+    fn has_made(&self, pause: &ExternalPause, other: &Self) -> bool {
+        let applied =
+            |record: &&TransitionRecord| record.outcome == Outcome::Applied && !other.has_ended(record.id);
+        let ended =
+            self.status.history.iter().filter(applied).map(|record| (record.to, record.requested_at.0));
+        let open = self.status.pending_transition.iter().map(|open| (open.to, open.requested_at.0));
+        ended.chain(open).any(|(to, at)| to.is_close() && stamp(at) <= pause.since)
     }
 
     fn has_ended(&self, id: uuid::Uuid) -> bool {
