@@ -9,6 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::tell;
+
 const SCRIPT: &str = include_str!("operator.sh");
 /// Where the operator serves its metrics, where that port is free.
 const ADMIN_PORT: u16 = 8081;
@@ -23,6 +25,7 @@ pub struct Operator {
     lifeline: Option<ChildStdin>,
     folder: PathBuf,
     admin: String,
+    program: PathBuf,
 }
 
 impl Operator {
@@ -48,7 +51,13 @@ impl Operator {
         let mut watchdog = command.process_group(0).spawn().context("can't start /bin/sh")?;
         let lifeline = watchdog.stdin.take();
         let watchdog = Mutex::new(watchdog);
-        Ok(Self { watchdog, lifeline, folder: folder.to_owned(), admin: format!("http://{admin}") })
+        Ok(Self {
+            watchdog,
+            lifeline,
+            folder: folder.to_owned(),
+            admin: format!("http://{admin}"),
+            program: program.to_owned(),
+        })
     }
 
     /// Where it serves `/readyz` and `/metrics`.
@@ -70,6 +79,25 @@ impl Operator {
     /// The end of its log.
     pub fn last_words(&self) -> String {
         devcluster::tail(&self.folder.join("operator.log"), SHOWN)
+    }
+
+    /// Runs another command of its program as a person does, shown with what it prints. Gives whether it ended well, and what it
+    /// printed.
+    ///
+    /// # Errors
+    /// Where it can't be started.
+    pub fn show(&self, args: &[&str]) -> Result<(bool, String)> {
+        tell::command(&format!("dialer-operator {}", args.join(" ")));
+        let mut command = Command::new(&self.program);
+        let answer = command
+            .args(args)
+            .current_dir(&self.folder)
+            .output()
+            .context("can't run the operator's program")?;
+        let said = [answer.stdout, answer.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        tell::output(&said);
+        Ok((answer.status.success(), said))
     }
 
     /// The lines of its audit record.

@@ -3,6 +3,7 @@
 mod declared;
 mod frozen;
 mod guarded;
+mod recorded;
 mod troubled;
 
 use anyhow::Result;
@@ -42,6 +43,8 @@ pub async fn play(stage: &Stage) -> Result<()> {
     troubled::rate_limit(stage).await?;
     tell::heading("10. Another writer was faster: 409");
     troubled::conflict(stage).await?;
+    tell::heading("11. What is on record, and who changes it afterwards");
+    recorded::record(stage).await?;
     tell::heading("How it stands now");
     stage.kubectl.show(&["get", "dcs"]).await?;
     Ok(())
