@@ -44,15 +44,33 @@ fn sealed(bytes: &[u8]) -> Vec<Vec<u8>> {
     let seal = |line: &[u8]| {
         let line = line.strip_suffix(b"}").unwrap_or(line);
         let open: Vec<u8> = line.split(|byte| *byte == b'*').collect::<Vec<_>>().join(before.as_bytes());
-        before = Hash::of(&[&open, b"}"]).to_string();
-        [open.as_slice(), b",\"hash\":\"", before.as_bytes(), b"\"}\n"].concat()
+        let (line, hash) = closed(&open);
+        before = hash;
+        line
     };
     lines.map(seal).collect()
 }
 
-/// In a record without a fault no line can be taken out between two others, and no two can change places. (What a process writes to
-/// its standard output may begin anew after any line, so there it can.)
+/// A line that lacks its hash and its end, with them; and the hash.
+fn closed(open: &[u8]) -> (Vec<u8>, String) {
+    let hash = Hash::of(&[open, b"}"]).to_string();
+    ([open, b",\"hash\":\"", hash.as_bytes(), b"\"}\n"].concat(), hash)
+}
+
+fn with_one_more_member(line: &[u8]) -> Vec<u8> {
+    let open = &line[..line.len() - closed(b"").0.len()];
+    closed(&[open, b",\"more\":1"].concat()).0
+}
+
+/// In a record without a fault no line but the last can be changed, also with its own hash put right; none can be taken out between
+/// two others, and no two can change places. (What a process writes to its standard output may begin anew after any line, so
+/// there it can.)
 fn every_line_counts(lines: &[Vec<u8>]) {
+    for at in 0..lines.len().saturating_sub(1).min(MOST) {
+        let mut changed = lines.to_vec();
+        changed[at] = with_one_more_member(&lines[at]);
+        assert!(!told_in_words(&changed.concat()), "line {} can be changed", at + 1);
+    }
     for at in 1..lines.len().saturating_sub(1).min(MOST) {
         let without = [&lines[..at], &lines[at + 1..]].concat();
         assert!(!told_in_words(&without.concat()), "line {} can be taken out", at + 1);
