@@ -29,6 +29,8 @@ test: check cluster-tools ## Every check and every test
 	cargo test --locked --workspace --doc --quiet
 	@echo "== tests"
 	cargo test --locked --workspace --lib --bins --tests 2>&1 | tee $(TARGET)/test.log
+	@echo "== the fuzz targets, on their seeds"
+	CARGO_TARGET_DIR=$(abspath $(TARGET)) cargo test --locked --quiet --no-default-features --manifest-path fuzz/Cargo.toml 2>&1 | tee -a $(TARGET)/test.log
 	@echo "== the demo, as a newcomer runs it"
 	@$(MAKE) --no-print-directory demo ONCE=1
 	@awk '/^test result:/ { passed += $$4; failed += $$6 } END { print passed " passed, " failed " failed" }' $(TARGET)/test.log

@@ -62,7 +62,10 @@ fn text(verified: &Verified) -> String {
     let told = |at: Option<jiff::Timestamp>| at.map_or_else(|| "?".to_owned(), |at| at.to_string());
     let Verified { files, lines, chains, head, noted, .. } = verified;
     let (first, last) = (told(verified.first), told(verified.last));
-    let mut text = format!("verified: {lines} lines, {chains} chains, {} files\n", files.len());
+    let count = |number: u64, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    let counted =
+        [count(*lines, "line"), count(*chains, "chain"), count(files.len() as u64, "file")].join(", ");
+    let mut text = format!("verified: {counted}\n");
     text.push_str(&format!("  from  {first}\n  to    {last}\n  head  {head}\n"));
     let notes = [
         (noted.lines_lost, "lines were given up (LINES_LOST)"),
