@@ -37,6 +37,7 @@ mod stalled;
 mod tenants;
 mod timers;
 mod transitions;
+mod two_operators;
 mod unlisted;
 mod unreadable;
 mod volume;
