@@ -12,8 +12,8 @@ mod stage;
 mod waiting;
 
 mod answers;
-mod audit_trouble;
 mod api_trouble;
+mod audit_trouble;
 mod brakes;
 mod claims;
 mod crash;
