@@ -121,7 +121,12 @@ impl Pass<'_> {
                 self.work.has_written(object);
                 Ok(())
             }
-            Err(error) => Err(self.write_failed(&error, "status", patience).await),
+            Err(error) => {
+                if matches!(error, WriteError::Stale) {
+                    self.work.was_refused();
+                }
+                Err(self.write_failed(&error, "status", patience).await)
+            }
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Work {
     pub writes: Series,
     /// Statuses that were sent and that no answer has confirmed: each may have been written.
     unanswered: Vec<Value>,
+    /// Whether the newest of them was not sent before.
+    sent_anew: bool,
     /// Events that are to be created.
     pub events: VecDeque<NewEvent>,
     /// Outcomes that nobody was told of yet, oldest first.
@@ -81,6 +83,7 @@ impl Work {
             policies: Arc::default(),
             writes: Series::default(),
             unanswered: Vec::new(),
+            sent_anew: false,
             events: VecDeque::new(),
             untold: Vec::new(),
             retold: false,
@@ -115,7 +118,8 @@ impl Work {
 
     /// This status is about to be sent. Gives what is done by that.
     pub fn sending(&mut self, status: &Value) -> Deed {
-        if !self.unanswered.contains(status) {
+        self.sent_anew = !self.unanswered.contains(status);
+        if self.sent_anew {
             self.unanswered.push(status.clone());
         }
         let is_new =
@@ -130,6 +134,13 @@ impl Work {
             Deed::OutboxWrite
         } else {
             Deed::StatusWrite
+        }
+    }
+
+    /// The status that was sent last was refused: where the very same is found, another process has written it.
+    pub fn was_refused(&mut self) {
+        if std::mem::take(&mut self.sent_anew) {
+            self.unanswered.pop();
         }
     }
 
@@ -187,7 +198,8 @@ impl Work {
                 .for_each(|outcome| outcome.is_written = true);
         } else if theirs != self.written {
             // Who wrote an outcome tells it.
-            self.untold.retain(|outcome| !found.history.iter().any(|record| record.id == outcome.id()));
+            let written = |outcome: &Untold| found.history.iter().any(|record| record.id == outcome.id());
+            self.untold.retain(|outcome| outcome.is_written || !written(outcome));
             let generation = object.metadata.generation.unwrap_or_default();
             ended = self.campaign.take_over(found, generation, now);
             self.written = theirs;
@@ -291,6 +303,23 @@ mod tests {
         work.unanswered.clear();
         work.take_in(&object(&CampaignStatus::default(), 9), now());
         assert_eq!((version(&work.object), &work.campaign), (Some(9), &told));
+    }
+
+    #[test]
+    fn the_very_status_that_was_refused_here_is_another_processes_unless_it_was_sent_before_without_an_answer()
+     {
+        for sent_before in [false, true] {
+            let (mut work, found) = ended_after_a_lost_write();
+            let status = status_value(&found);
+            if !sent_before {
+                work.unanswered.clear();
+            }
+            work.sending(&status);
+            work.was_refused();
+            work.campaign.unread = false;
+            work.adopt(found, now());
+            assert_eq!(work.campaign.unread, !sent_before);
+        }
     }
 
     #[test]

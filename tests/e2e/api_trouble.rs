@@ -68,12 +68,17 @@ fn word(state: State) -> String {
     format!("{state:?}")
 }
 
-/// A stage before a proxy whose tenant is asked as often as the test likes, the operator running.
-pub async fn wide_stage() -> (Stage, Proxy) {
-    let (mut stage, proxy) = behind_a_proxy().await;
+/// Lets the tenant be asked as often as the test likes.
+pub async fn allow_many_requests(stage: &Stage) {
     let spec = json!({"baseUrl": stage.sim.url(), "credentialsSecretRef": {"name": "default-credentials"},
                       "requestsPerSecond": 100, "burst": 200});
     stage.apply_tenant("default", spec).await;
+}
+
+/// A stage before a proxy, with such a tenant, the operator running.
+pub async fn wide_stage() -> (Stage, Proxy) {
+    let (mut stage, proxy) = behind_a_proxy().await;
+    allow_many_requests(&stage).await;
     stage.start_operator(&[]);
     (stage, proxy)
 }

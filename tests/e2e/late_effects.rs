@@ -11,7 +11,7 @@ use crate::stage::{ORG, Stage, id_of, ms_after};
 /// Longer than any test needs to freeze, less than twice the default timeout.
 const LATE_MS: u64 = 20_000;
 /// A start in doubt that must not come about is looked for that often, and closed at once.
-const FOUND_WITHIN_MS: i64 = 6000;
+const FOUND_WITHIN_MS: i64 = 7000;
 
 /// A stage whose first start has gone out, its answer lost, its effect to come.
 async fn started_late() -> Stage {

@@ -39,6 +39,7 @@ mod stalled;
 mod tenants;
 mod timers;
 mod transitions;
+mod two_operators;
 mod unlisted;
 mod unreadable;
 mod volume;

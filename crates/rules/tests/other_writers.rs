@@ -73,6 +73,15 @@ fn a_pause_of_this_process_that_another_has_taken_for_somebody_elses_is_known_as
 }
 
 #[test]
+fn a_pause_of_this_process_is_its_own_also_where_the_other_still_tells_that_it_runs() {
+    let mut mine = closing(1);
+    mine.end(Outcome::Applied, now()).unwrap();
+    let theirs = CampaignStatus { observed: Some(Observed::Running), ..CampaignStatus::default() };
+    mine.take_over(theirs, 1, now());
+    assert_eq!((mine.ran, mine.reopened), (None, false));
+}
+
+#[test]
 fn somebody_elses_pause_stays_his_whatever_this_process_has_done_before_or_started() {
     let mut given_up = closing(1);
     given_up.end(Outcome::Superseded, now()).unwrap();

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{Campaign, Sent};
-use crate::kinds::{
-    CampaignStatus, ExternalPause, Outcome, PendingTransition, Target, TransitionRecord, stamp,
-};
+use crate::kinds::{CampaignStatus, Outcome, PendingTransition, Target, TransitionRecord, stamp};
 use crate::trouble::Now;
 
 impl Campaign {
@@ -44,8 +44,10 @@ impl Campaign {
     ) -> Option<TransitionRecord> {
         let mut resumed = Self::resume(theirs, generation, now);
         resumed.take_over_outbox(self, now);
-        if resumed.status.external_pause.as_ref().is_some_and(|pause| self.has_made(pause, &resumed)) {
-            resumed.status.external_pause = None;
+        if let Some(at) = self.unheard_close(&resumed) {
+            // That it ran is from before, and the pause is ours, also where the other saw it and knew of nobody who made it.
+            (resumed.ran, resumed.reopened) = (None, false);
+            resumed.status.external_pause.take_if(|pause| stamp(at) <= pause.since);
         }
         for record in &self.status.history {
             if !resumed.has_ended(record.id) {
@@ -89,15 +91,15 @@ impl Campaign {
         Some(record)
     }
 
-    /// Whether a pause that another process takes for somebody else's is this one's: seen since a close went out here of which the
-    /// other had not heard.
-    fn has_made(&self, pause: &ExternalPause, other: &Self) -> bool {
-        let applied =
-            |record: &&TransitionRecord| record.outcome == Outcome::Applied && !other.has_ended(record.id);
-        let ended =
-            self.status.history.iter().filter(applied).map(|record| (record.to, record.requested_at.0));
-        let open = self.status.pending_transition.iter().map(|open| (open.to, open.requested_at.0));
-        ended.chain(open).any(|(to, at)| to.is_close() && stamp(at) <= pause.since)
+    /// When a close was decided on here that went out after all that the other has heard of.
+    fn unheard_close(&self, other: &Self) -> Option<Timestamp> {
+        let last = self.status.last_transition.as_ref().filter(|last| last.outcome == Outcome::Applied);
+        let ended = last.map(|last| (last.id, last.to, last.requested_at.0));
+        let open =
+            self.status.pending_transition.as_ref().map(|open| (open.id, open.to, open.requested_at.0));
+        let (id, to, at) = open.or(ended)?;
+        let heard = other.status.last_transition.as_ref().is_some_and(|last| last.requested_at.0 >= at);
+        (to.is_close() && !heard && !other.has_ended(id)).then_some(at)
     }
 
     fn has_ended(&self, id: uuid::Uuid) -> bool {
