@@ -30,7 +30,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) const TRY_SOON: Duration = Duration::from_secs(2);
 /// The longest wait between two tries of a write to Kubernetes.
 const WRITE_AGAIN_WITHIN: Duration = Duration::from_secs(30);
-/// How soon an object that changed meanwhile is looked at again.
+/// How soon an object that changed meanwhile is looked at again, at first.
 const STALE_AGAIN: Duration = Duration::from_millis(50);
 
 impl Pass<'_> {
@@ -162,7 +162,7 @@ impl Pass<'_> {
                     }
                     Err(error) => debug!(namespace, name, %error, "the object can't be read anew"),
                 }
-                STALE_AGAIN
+                stale_again(&mut self.work.overtaken)
             }
             WriteError::TimedOut | WriteError::Exists | WriteError::Refused(_) => {
                 let error_text = match error {
@@ -244,6 +244,14 @@ impl Pass<'_> {
     }
 }
 
+/// How soon an object that has changed so often in a row is looked at again: a writer that never rests, or a server that always
+/// says so, is not asked twenty times a second for ever.
+fn stale_again(overtaken: &mut u32) -> Duration {
+    let wait = STALE_AGAIN * 2_u32.pow((*overtaken).min(9));
+    *overtaken = overtaken.saturating_add(1);
+    wait
+}
+
 /// The policy that decided, as an Event names it.
 pub(super) fn by(policy: Option<&PolicyRef>) -> String {
     policy.map(|policy| format!(" by {policy}")).unwrap_or_default()
@@ -271,4 +279,18 @@ pub(super) fn fingerprint(text: &str) -> u64 {
     // FNV-1a: the standard library promises no stable hash.
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_that_always_changes_meanwhile_is_looked_at_less_and_less_often() {
+        let mut overtaken = 0;
+        let waits: Vec<_> = (0..12).map(|_| stale_again(&mut overtaken)).collect();
+        assert_eq!(waits[..3], [50, 100, 200].map(Duration::from_millis));
+        assert!(waits.windows(2).all(|pair| pair[0] <= pair[1]));
+        assert_eq!(waits[11], Duration::from_millis(25_600));
+    }
 }

@@ -33,6 +33,8 @@ pub struct Work {
     written: Value,
     /// Writes of status that failed in a row.
     pub writes: Series,
+    /// Writes in a row for which the object had changed meanwhile.
+    pub overtaken: u32,
     /// Statuses that were sent and that no answer has confirmed: each may have been written.
     unanswered: Vec<Value>,
     /// Whether the newest of them was not sent before.
@@ -82,6 +84,7 @@ impl Work {
             object,
             policies: Arc::default(),
             writes: Series::default(),
+            overtaken: 0,
             unanswered: Vec::new(),
             sent_anew: false,
             events: VecDeque::new(),
@@ -158,6 +161,7 @@ impl Work {
     /// A status was written: gives the object as it is then.
     pub fn has_written(&mut self, object: DialerCampaignState) {
         self.writes.reset();
+        self.overtaken = 0;
         for outcome in &mut self.untold {
             outcome.is_written = true;
         }

@@ -108,7 +108,7 @@ async fn a_full_disk_under_the_audit_log_holds_starts_and_no_close_and_leaves_a_
     stage.assert_one_outcome("c-2", &id_of(&stage.sim.puts("c-2")[0]), "Applied").await;
     stage.assert_one_outcome("c-1", &id, "Applied").await;
     let (well, said) = audit(&["verify"], &path);
-    assert!(well && said.contains("1 chains"), "{said}");
+    assert!(well && said.contains("1 chain,"), "{said}");
     let (well, said) = audit(&["show", "--id", &id], &path);
     assert!(well && said.contains("intent") && said.contains("Applied"), "{said}");
 }
