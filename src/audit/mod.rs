@@ -11,12 +11,12 @@ mod place;
 mod record;
 mod recovery;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use audit::{About, Head, Log, Record, Rotation};
@@ -45,8 +45,11 @@ pub struct Audit {
     /// Both get the lines in one order.
     order: Mutex<()>,
     /// What an earlier process left open, by the object's uid.
-    open: Mutex<HashMap<String, Vec<OpenIntent>>>,
+    open: Arc<Mutex<OpenIntents>>,
 }
+
+/// By the object's uid.
+type OpenIntents = HashMap<String, Vec<OpenIntent>>;
 
 impl Audit {
     /// Opens the file, where one is given. Lines that can't be written go to `echo` too.
@@ -55,20 +58,18 @@ impl Audit {
     /// Where it can't be opened for appending. One that does not answer is waited for beside all else: starts are held.
     pub fn open(path: Option<PathBuf>, rotation: Rotation, echo: NonBlocking) -> io::Result<Self> {
         let stdout = || Log::stream(standard_output, about(STDOUT));
-        let (record, copy, open) = match path {
+        let open = Arc::default();
+        let (record, copy) = match path {
             Some(path) => {
                 let log = Log::file(path.clone(), rotation, about(FILE));
-                let recover = move || recovery::open_intents(&path);
-                let (file, open) = Place::start(FILE, log, recover, Some(echo))?;
-                (file, Some(Place::start(STDOUT, stdout(), Vec::new, None)?.0), open)
+                let found = Arc::clone(&open);
+                let recover = move || hold(&found, recovery::open_intents(&path));
+                let file = Place::start(FILE, log, recover, Some(echo))?;
+                (file, Some(Place::start(STDOUT, stdout(), || (), None)?))
             }
-            None => (Place::start(STDOUT, stdout(), Vec::new, Some(echo))?.0, None, Vec::new()),
+            None => (Place::start(STDOUT, stdout(), || (), Some(echo))?, None),
         };
-        let mut by_uid: HashMap<String, Vec<OpenIntent>> = HashMap::new();
-        for intent in open {
-            by_uid.entry(intent.uid.clone()).or_default().push(intent);
-        }
-        Ok(Self { record, copy, order: Mutex::new(()), open: Mutex::new(by_uid) })
+        Ok(Self { record, copy, order: Mutex::new(()), open })
     }
 
     /// Whether a start may rely on its line being written.
@@ -81,10 +82,10 @@ impl Audit {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(uid).unwrap_or_default()
     }
 
-    /// Ends what an earlier process announced for objects that are none of these: nothing can tell its outcome any more.
-    pub fn abandon_all_but(&self, uids: &HashSet<String>, at: Timestamp) {
+    /// Ends what an earlier process announced for these objects: nothing can tell its outcome any more.
+    pub fn abandon(&self, gone: impl Fn(&str) -> bool, at: Timestamp) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, intents) in open.extract_if(|uid, _| !uids.contains(uid)) {
+        for (_, intents) in open.extract_if(|uid, _| gone(uid)) {
             for intent in intents {
                 self.tell(&intent.abandoned(at));
             }
@@ -178,4 +179,11 @@ fn about(place: Name) -> About {
 /// Without the buffer and the lock that Rust puts around it.
 fn standard_output() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
+
+fn hold(open: &Mutex<OpenIntents>, found: Vec<OpenIntent>) {
+    let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+    for intent in found {
+        open.entry(intent.uid.clone()).or_default().push(intent);
+    }
 }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use rules::kinds::{HOLD, RELEASE};
 use serde::Serialize;
 
 /// No text of it is longer.
@@ -17,7 +18,7 @@ const FLUX: [(&str, &str); 2] =
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Origin {
-    /// The field manager that changed the spec last.
+    /// The field manager that changed the spec, the hold or the release last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manager: Option<String>,
     /// How: `Apply` or `Update`.
@@ -34,10 +35,10 @@ pub struct Origin {
     pub flux: Option<String>,
 }
 
-/// Who changed the spec of this object last; nothing where its metadata does not tell.
+/// Who changed the declaration of this object last; nothing where its metadata does not tell.
 pub fn origin(meta: &ObjectMeta) -> Option<Origin> {
     let last =
-        meta.managed_fields.iter().flatten().filter(|entry| owns_spec(entry)).max_by_key(|entry| at(entry));
+        meta.managed_fields.iter().flatten().filter(|entry| declares(entry)).max_by_key(|entry| at(entry));
     let origin = Origin {
         manager: last.and_then(|entry| entry.manager.as_deref()).map(cut),
         operation: last.and_then(|entry| entry.operation.as_deref()).map(cut),
@@ -48,9 +49,13 @@ pub fn origin(meta: &ObjectMeta) -> Option<Origin> {
     (origin != Origin::default()).then_some(origin)
 }
 
-fn owns_spec(entry: &ManagedFieldsEntry) -> bool {
+/// Whether what it owns is read as a declaration: the spec, or an annotation such as the hold.
+fn declares(entry: &ManagedFieldsEntry) -> bool {
     let of_the_object = entry.subresource.as_deref().unwrap_or_default().is_empty();
-    of_the_object && entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:spec").is_some())
+    let Some(fields) = entry.fields_v1.as_ref().filter(|_| of_the_object) else { return false };
+    let annotations = fields.0.pointer("/f:metadata/f:annotations");
+    let annotates = |key: &str| annotations.is_some_and(|owned| owned.get(format!("f:{key}")).is_some());
+    fields.0.get("f:spec").is_some() || annotates(HOLD) || annotates(RELEASE)
 }
 
 fn at(entry: &ManagedFieldsEntry) -> Option<Timestamp> {

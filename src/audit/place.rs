@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 use tracing_appender::non_blocking::NonBlocking;
 
-use super::recovery::OpenIntent;
 use crate::clock;
 
 /// After a failure a place is tried again with every new line, and after that long without one.
@@ -85,13 +84,14 @@ impl Place {
         move || state.head()
     }
 
-    /// Opens the log in a thread of its own, and gives what `recover` found in it before it was written to.
+    /// Opens the log in a thread of its own, which calls `recover` before it writes. Where that takes long it goes on beside all
+    /// else, and the place is not trusted before it is done.
     pub(super) fn start(
         name: Name,
         log: Log,
-        recover: impl FnOnce() -> Vec<OpenIntent> + Send + 'static,
+        recover: impl FnOnce() + Send + 'static,
         echo: Option<NonBlocking>,
-    ) -> io::Result<(Self, Vec<OpenIntent>)> {
+    ) -> io::Result<Self> {
         let state = Arc::new(State {
             origin: Instant::now(),
             waiting: AtomicUsize::new(0),
@@ -117,12 +117,12 @@ impl Place {
             writer.run(&queue);
         };
         std::thread::Builder::new().name(format!("audit-{}", name.label)).spawn(work)?;
-        let recovered = is_opened.recv_timeout(OPENED_WITHIN).unwrap_or_else(|_| {
-            let cost = "starts are held, closes go on; what an earlier process left open is not known";
+        is_opened.recv_timeout(OPENED_WITHIN).unwrap_or_else(|_| {
+            let cost = "starts are held, closes go on; what an earlier process left open is not known yet";
             error!("{} does not answer: {cost}", name.words);
-            Ok(Vec::new())
+            Ok(())
         })?;
-        Ok((Self { name, lines, state, echo }, recovered))
+        Ok(Self { name, lines, state, echo })
     }
 
     pub(super) fn queue(&self, record: Record, written: Option<oneshot::Sender<io::Result<()>>>) {
@@ -186,30 +186,33 @@ struct Writer {
     owed: VecDeque<Line>,
     state: Arc<State>,
     echo: Option<NonBlocking>,
-    /// When the log last told where the chain ends.
-    head_told: Option<Instant>,
+    /// When the log last told where the chain ends, and where that was.
+    head_told: Option<(Instant, Head)>,
 }
 
 impl Writer {
-    fn open(&mut self, recover: impl FnOnce() -> Vec<OpenIntent>) -> io::Result<Vec<OpenIntent>> {
+    fn open(&mut self, recover: impl FnOnce()) -> io::Result<()> {
         self.state.is_busy();
         let opened = self.log.open();
-        let recovered = opened.map(|()| recover());
+        if opened.is_ok() {
+            recover();
+        }
         self.state.is_done();
-        recovered
+        opened
     }
 
     fn run(mut self, queue: &Receiver<Line>) {
         loop {
             let failing = self.state.failing.load(Ordering::Acquire);
-            let next = if failing {
-                queue.recv_timeout(TRY_AGAIN_AFTER)
-            } else {
-                queue.recv().map_err(RecvTimeoutError::from)
+            let next = match (failing, self.head_is_due_in()) {
+                (true, _) => queue.recv_timeout(TRY_AGAIN_AFTER),
+                (false, Some(wait)) => queue.recv_timeout(wait),
+                (false, None) => queue.recv().map_err(RecvTimeoutError::from),
             };
             match next {
                 Ok(line) => self.take(std::iter::once(line).chain(queue.try_iter()).take(MAX_TOGETHER)),
-                Err(RecvTimeoutError::Timeout) => self.settle(0),
+                Err(RecvTimeoutError::Timeout) if failing => self.settle(0),
+                Err(RecvTimeoutError::Timeout) => self.tell_head(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -279,18 +282,28 @@ impl Writer {
         self.state.lost.fetch_add(over as u64, Ordering::AcqRel);
     }
 
+    /// How long until the log tells where the chain ends; `None` while it has.
+    fn head_is_due_in(&self) -> Option<Duration> {
+        match self.head_told {
+            Some((_, told)) if Some(told) == self.state.head() => None,
+            Some((at, _)) => Some(HEAD_TOLD_EVERY.saturating_sub(at.elapsed())),
+            None => self.state.head().map(|_| Duration::ZERO),
+        }
+    }
+
     fn tell_head(&mut self) {
-        let due = self.head_told.is_none_or(|told| told.elapsed() >= HEAD_TOLD_EVERY);
-        if let Some(head) = self.state.head().filter(|_| due) {
-            self.head_told = Some(Instant::now());
+        if self.head_is_due_in() == Some(Duration::ZERO)
+            && let Some(head) = self.state.head()
+        {
+            self.head_told = Some((Instant::now(), head));
             tell_head(self.name, head);
         }
     }
 }
 
 /// Puts in the log where the chain ends: who keeps that elsewhere can tell later that nothing was cut off.
-pub(super) fn tell_head(name: Name, Head { chain, seq, hash }: Head) {
-    info!(place = name.label, %chain, seq, %hash, "audit head");
+pub(super) fn tell_head(name: Name, head: Head) {
+    info!(place = name.label, %head, "audit head");
 }
 
 fn lines_lost(count: u64) -> Option<Record> {

@@ -16,7 +16,7 @@ const NAME: Name = Name { words: "the place", label: "test" };
 const ROTATION: Rotation = Rotation { max_size: 1 << 30, max_age: Duration::from_secs(86_400) };
 
 fn start(log: Log) -> Place {
-    Place::start(NAME, log, Vec::new, None).unwrap().0
+    Place::start(NAME, log, || (), None).unwrap()
 }
 
 /// A place at the end of a pipe that takes no more until its reader has read that.

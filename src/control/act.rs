@@ -56,6 +56,11 @@ impl Pass<'_> {
         self.persist_intent().await?;
         let announced = self.audit_intent(&pending, 1, decision, START_ANNOUNCED_WITHIN);
         let announced = crash::around(Deed::IntentAppend, announced).await;
+        if announced.is_err() {
+            // Whatever holds up the record is not asked again at once.
+            let now = clock::now();
+            self.work.campaign.starts.failed(Trouble::Unavailable, now.mono, now, clock::jitter());
+        }
         if announced.is_err() || !self.may_still_start() {
             let ended = self.work.campaign.end(Outcome::NotApplied, clock::now());
             self.put_on_record(ended.map(Note::Ended), decision);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kube::{Resource, ResourceExt};
 use rules::decide::Decision;
-use rules::gates::{Gate, Obstacle, Verdict};
+use rules::gates::{Gate, Obstacle, Row, Verdict};
 use rules::kinds::{DeletionPolicy, Mode, Outcome, PendingTransition, TransitionRecord};
 use rules::reasons::{Reason, conditions};
 use rules::trouble::Trouble;
@@ -34,6 +34,10 @@ impl Pass<'_> {
         let mut record = self.audit_record(AuditEvent::StateTransition, decision);
         of_attempt(&mut record, pending, attempt);
         record.phase = Some(Phase::Intent);
+        // The hold's or the freeze's own words, or the rule.
+        let closing = decision.gates.iter().filter(|gate| gate.row == Row::Run && pending.to.is_close());
+        let cause = closing.filter(|gate| gate.cause() == pending.cause).find_map(Gate::obstacle);
+        record.message = cause.map(|obstacle| obstacle.detail.clone());
         self.ctx.audit.announce(&record, patience).await
     }
 
@@ -160,6 +164,8 @@ pub async fn ended(ctx: Arc<Context>, desk: Arc<Desk>) {
         // It was let go by our finalizer, which has told all.
         return;
     }
+    let uid = work.object.uid().unwrap_or_default();
+    ctx.audit.abandon(|open| open == uid, clock::now().wall);
     // It was held back by no finalizer of ours: a transition may still be under way.
     let unknown = work.campaign.end(Outcome::Unknown, clock::now());
     outcomes::stage_found(&ctx, &mut work, unknown);

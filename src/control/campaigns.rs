@@ -1,5 +1,6 @@
 //! Supervises every declaration: turns changes into passes, and passes into the time of the next.
 
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -102,8 +103,9 @@ fn take_in(
         }
         Change::Listed => {
             ctx.readiness.listed(List::Campaigns);
-            let uids = ctx.declarations.state().iter().filter_map(|declaration| declaration.uid()).collect();
-            ctx.audit.abandon_all_but(&uids, clock::now().wall);
+            let all = ctx.declarations.state();
+            let uids: HashSet<String> = all.iter().filter_map(|declaration| declaration.uid()).collect();
+            ctx.audit.abandon(|uid| !uids.contains(uid), clock::now().wall);
             ctx.wake_everything();
             None
         }

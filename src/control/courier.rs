@@ -54,7 +54,7 @@ pub struct Orders {
 pub enum Report {
     /// Its sink has it.
     Delivered(String),
-    /// Its first try failed.
+    /// A try failed, for another reason than the one before.
     Failed(Notification, String),
 }
 
@@ -118,9 +118,14 @@ impl Lane {
     async fn run(self, mut orders: watch::Receiver<Orders>) {
         // Status may go on naming what was delivered for a while.
         let mut delivered = HashSet::new();
-        let mut complained = HashSet::new();
+        // What was said last of each.
+        let mut said: HashMap<String, String> = HashMap::new();
         let mut failures = 0;
         loop {
+            if orders.has_changed().is_err() {
+                // Nobody waits for it any more: what was not delivered is on record as lost.
+                return;
+            }
             let order = orders.borrow_and_update().clone();
             let Some(next) = order.waiting.iter().find(|n| !delivered.contains(&n.webhook_id)) else {
                 match orders.changed().await {
@@ -135,8 +140,9 @@ impl Lane {
                     self.report(Report::Delivered(next.webhook_id.clone()));
                 }
                 Err(error) => {
-                    if complained.insert(next.webhook_id.clone()) {
-                        self.complain(next, &error);
+                    let why = error.to_string();
+                    if said.insert(next.webhook_id.clone(), why.clone()).as_ref() != Some(&why) {
+                        self.complain(next, why);
                     }
                     let wait = pause(failures, error.retry_after(), clock::jitter());
                     failures = failures.saturating_add(1);
@@ -164,12 +170,19 @@ impl Lane {
         done
     }
 
-    /// Says once for each notification that its sink does not take it.
-    fn complain(&self, notification: &Notification, error: &Undelivered) {
+    /// Says, once for each notification and reason, that its sink does not take it.
+    fn complain(&self, notification: &Notification, why: String) {
         let Sender { namespace, name, .. } = &self.sender;
         let (sink, id) = (notification.sink.field(), &notification.webhook_id);
-        warn!(namespace, name, sink, id, %error, "a notification was not taken; trying again until it is given up");
-        self.report(Report::Failed(notification.clone(), error.to_string()));
+        warn!(
+            namespace,
+            name,
+            sink,
+            id,
+            error = why,
+            "a notification was not taken; trying again until it is given up"
+        );
+        self.report(Report::Failed(notification.clone(), why));
     }
 
     fn report(&self, report: Report) {

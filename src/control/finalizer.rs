@@ -53,6 +53,10 @@ impl Pass<'_> {
             return self.meta.finalizer;
         }
         let campaign = &self.work.campaign;
+        if !campaign.status.notifications.is_empty() {
+            // Whoever deletes it while no operator runs: what could not be delivered is told by the next one.
+            return true;
+        }
         // Until this process has read, what the one before it read will do.
         let closed = match campaign.seen {
             Some(_) => campaign.known_closed(),
@@ -101,6 +105,7 @@ impl Pass<'_> {
     }
 
     async fn let_go(&mut self, ending: Ending, decision: &Decision) {
+        self.is_acting();
         if let Some(ended) = self.work.campaign.end(Outcome::Unknown, clock::now()) {
             self.note(&Note::Ended(ended), decision);
         }
@@ -121,9 +126,12 @@ impl Pass<'_> {
         };
         self.push_event(warning, "SupervisionEnded", "Delete", message, "ended");
         self.create_events(TRY_SOON).await;
+        // Before it is gone: nobody would know of it afterwards.
+        if self.work.ending.replace(ending) != Some(ending) {
+            self.ctx.audit.tell(&supervision_ended(self.ctx, self.work, ending));
+        }
         if self.set_finalizer(false, PATIENCE).await.is_continue() {
             self.work.ended = true;
-            self.ctx.audit.tell(&supervision_ended(self.ctx, self.work, ending));
         }
     }
 }

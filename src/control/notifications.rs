@@ -29,6 +29,7 @@ impl Pass<'_> {
         self.work.campaign.sinks = self.sinks();
         let reports = self.desk.courier.reports();
         take_in(self.ctx, self.work, reports);
+        self.work.forget_delivered();
         self.work.campaign.give_up(clock::now());
     }
 
@@ -87,13 +88,17 @@ fn client(site: Option<&TenantClient>, sink: Sink) -> Option<Arc<SinkClient>> {
 pub(super) fn take_in(ctx: &Context, work: &mut Work, reports: Vec<Report>) {
     for report in reports {
         match report {
-            Report::Delivered(id) => work.campaign.delivered(&id),
+            Report::Delivered(id) => drop(work.delivered.insert(id)),
             Report::Failed(notification, why) => {
                 let mut line = line(ctx, work, &notification, false);
-                line.message = Some(why);
+                line.message = Some(why.clone());
                 ctx.audit.tell(&line);
+                work.refusals.insert(notification.webhook_id, why);
             }
         }
+    }
+    for id in &work.delivered {
+        work.campaign.delivered(id);
     }
 }
 
@@ -110,10 +115,12 @@ pub(super) fn lose_what_waits(ctx: &Context, work: &mut Work, courier: &Courier)
 /// Puts on record what was lost: the audit line, the Event, the metric.
 pub(super) fn tell_losses(ctx: &Context, work: &mut Work) {
     for Lost { notification, reason } in std::mem::take(&mut work.campaign.lost) {
-        let words = reason.words();
+        let last = work.refusals.remove(&notification.webhook_id);
+        let words =
+            last.map_or_else(|| reason.words().to_owned(), |last| format!("{}: {last}", reason.words()));
         let mut line = line(ctx, work, &notification, true);
         line.reason = Some(reason.to_string());
-        line.message = Some(words.to_owned());
+        line.message = Some(words.clone());
         ctx.audit.tell(&line);
         ctx.metrics.notified(notification.sink, Notice::Lost);
         let (name, sink) = (work.object.name_any(), notification.sink.field());

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use rules::decide::Decision;
 use rules::kinds::{Outcome, TransitionRecord};
+use serde_json::{Value, json};
 use tracing::info;
 
 use super::audit_lines::{base_record, of_outcome};
@@ -22,7 +23,7 @@ use crate::kubernetes::NewEvent;
 
 /// What waits for its status longer than so many others is told without it.
 const MAX_UNTOLD: usize = 64;
-/// The line of an outcome is waited for that long, so that it normally stands before its Event does.
+/// The lines of outcomes are waited for that long in all, so that they normally stand before their Events do.
 const TOLD_WITHIN: Duration = Duration::from_millis(250);
 /// An API server keeps an Event for that long.
 const EVENTS_LAST: SignedDuration = SignedDuration::from_hours(1);
@@ -40,6 +41,11 @@ impl Untold {
     pub fn id(&self) -> uuid::Uuid {
         self.record.id
     }
+
+    /// Whether a status holds this very outcome.
+    pub fn stands_in(&self, status: &Value) -> bool {
+        status["history"].as_array().is_some_and(|history| history.contains(&json!(self.record)))
+    }
 }
 
 impl Pass<'_> {
@@ -53,11 +59,8 @@ impl Pass<'_> {
         stage(self.ctx, self.work, record.clone(), line);
     }
 
-    /// Takes up, once, what an earlier process announced and did not end.
+    /// Takes up what an earlier process announced and did not end. Reading that may have taken longer than the first pass.
     pub(super) fn recover(&mut self) {
-        if std::mem::replace(&mut self.work.recovered, true) {
-            return;
-        }
         let uid = self.work.object.uid().unwrap_or_default();
         for announced in self.ctx.audit.take_open_intents(&uid) {
             self.work.inherited.push(announced.pending.id);
@@ -99,8 +102,9 @@ pub(super) fn stage_found(ctx: &Context, work: &mut Work, ended: impl IntoIterat
 
 fn stage(ctx: &Context, work: &mut Work, record: TransitionRecord, mut line: AuditRecord) {
     line.recovered = work.inherited.contains(&record.id);
-    let is_written = work.has_in_writing(&record);
-    work.untold.push(Untold { record, line, is_written });
+    let mut outcome = Untold { record, line, is_written: false };
+    outcome.is_written = outcome.stands_in(work.written());
+    work.untold.push(outcome);
     if work.untold.len() > MAX_UNTOLD {
         let oldest = work.untold.remove(0);
         ctx.audit.tell(&oldest.line);
@@ -110,13 +114,15 @@ fn stage(ctx: &Context, work: &mut Work, record: TransitionRecord, mut line: Aud
 
 /// Tells the outcomes whose status is written: the audit line, the Event, the metrics.
 pub(super) async fn tell(ctx: &Context, work: &mut Work) {
+    let end = tokio::time::Instant::now() + TOLD_WITHIN;
     while let Some(at) = work.untold.iter().position(|outcome| outcome.is_written) {
         crash::here(Deed::OutcomeAppend, Moment::Before);
         let outcome = work.untold.remove(at);
         // Before anything is waited for: a pass can be cut there.
         note(ctx, work, &outcome.record);
         // Where it can't be written now it follows like any other.
-        let _ = ctx.audit.announce(&outcome.line, TOLD_WITHIN).await;
+        let left = end.saturating_duration_since(tokio::time::Instant::now());
+        let _ = ctx.audit.announce(&outcome.line, left).await;
         crash::here(Deed::OutcomeAppend, Moment::After);
     }
 }

@@ -156,6 +156,8 @@ impl Pass<'_> {
             WriteError::Stale => {
                 debug!(namespace, name, "the object has changed meanwhile: deciding anew");
                 match self.ctx.kube.read_campaign(&self.work.object, patience).await {
+                    // Its name belongs to another object by now.
+                    Ok(object) if object.uid() != self.work.object.uid() => return Duration::from_secs(1),
                     Ok(object) => {
                         let ended = self.work.adopt(object, clock::now());
                         stage_found(self.ctx, self.work, ended);
@@ -183,10 +185,16 @@ impl Pass<'_> {
         }
     }
 
+    /// Creates the Events that are queued, for at most that long in all; the rest follows with the next pass.
     pub(super) async fn create_events(&mut self, patience: Duration) {
         let about = self.work.object.object_ref(&());
+        let end = tokio::time::Instant::now() + patience;
         while let Some(event) = self.work.events.front().cloned() {
-            if let Err(error) = self.ctx.kube.create_event(&about, &event, patience).await {
+            let left = end.saturating_duration_since(tokio::time::Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            if let Err(error) = self.ctx.kube.create_event(&about, &event, left).await {
                 self.ctx.metrics.kubernetes_write_failures.inc();
                 let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
                 warn!(%error, cause, event = event.name, "an event can't be created; trying again with the next pass");

@@ -1,6 +1,6 @@
 //! What this process knows of one declaration, beside what the API server has of it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::outcomes::Untold;
+use crate::audit::Ending;
 use crate::crash::Deed;
 use crate::kubernetes::NewEvent;
 
@@ -43,17 +44,21 @@ pub struct Work {
     pub events: VecDeque<NewEvent>,
     /// Outcomes that nobody was told of yet, oldest first.
     pub untold: Vec<Untold>,
+    /// Notifications that their sinks have, by their ids, for as long as a status may still name them.
+    pub delivered: HashSet<String>,
+    /// Why the newest try of a notification failed.
+    pub refusals: HashMap<String, String>,
     /// What an earlier process may not have come to tell was told again.
     pub retold: bool,
-    /// What an earlier process announced and did not end was taken up.
-    pub recovered: bool,
-    /// The transitions that were taken up like that.
+    /// The transitions that an earlier process announced and did not end.
     pub inherited: Vec<Uuid>,
     /// What keeps a wanted start from happening, as it was last decided.
     pub verdicts: Option<Verdicts>,
     /// Since when (monotonic) a deleted object could be let go, but for notifications.
     pub leaving_since: Option<Duration>,
-    /// The end of the supervision is on record.
+    /// How the supervision is on record as ended.
+    pub ending: Option<Ending>,
+    /// The declaration was let go, or is gone.
     pub ended: bool,
     /// The generation of which it was told that it can't be decoded.
     pub undecodable: Option<i64>,
@@ -89,11 +94,13 @@ impl Work {
             sent_anew: false,
             events: VecDeque::new(),
             untold: Vec::new(),
+            delivered: HashSet::new(),
+            refusals: HashMap::new(),
             retold: false,
-            recovered: false,
             inherited: Vec::new(),
             verdicts: None,
             leaving_since: None,
+            ending: None,
             ended: false,
             undecodable: None,
             host: None,
@@ -147,6 +154,15 @@ impl Work {
         }
     }
 
+    /// Forgets which notifications were delivered, and why tries failed, where no status names them any more.
+    pub fn forget_delivered(&mut self) {
+        let written = self.written_notifications();
+        let waiting = &self.campaign.status.notifications;
+        let named = |id: &String| written.iter().chain(waiting).any(|n| n.webhook_id == *id);
+        self.delivered.retain(named);
+        self.refusals.retain(|id, _| named(id));
+    }
+
     /// Queues an Event. One of the same name is the same Event.
     pub fn queue_event(&mut self, event: NewEvent) {
         if self.events.iter().any(|queued| queued.name == event.name) {
@@ -170,10 +186,9 @@ impl Work {
         self.object = object;
     }
 
-    /// Whether the API server is known to have this very outcome.
-    pub fn has_in_writing(&self, record: &TransitionRecord) -> bool {
-        let history = self.written["history"].as_array();
-        history.is_some_and(|list| list.contains(&json!(record)))
+    /// The status as the API server is known to have it.
+    pub fn written(&self) -> &Value {
+        &self.written
     }
 
     /// The notifications that wait and that the API server is known to have, oldest first.
@@ -190,7 +205,7 @@ impl Work {
         let theirs = status_value(&object);
         let ours = self.unanswered.contains(&theirs);
         // Each was sent for an older version than this.
-        self.unanswered.clear();
+        let unanswered = std::mem::take(&mut self.unanswered);
         let mut ended = None;
         if ours {
             self.written = theirs;
@@ -201,7 +216,12 @@ impl Work {
                 .filter(|outcome| written(outcome))
                 .for_each(|outcome| outcome.is_written = true);
         } else if theirs != self.written {
-            // Who wrote an outcome tells it.
+            // Who wrote an outcome tells it. It may have been this process, with a write that nobody answered and that another
+            // went on from.
+            for outcome in &mut self.untold {
+                let is_in = |status: &Value| outcome.stands_in(status);
+                outcome.is_written |= is_in(&theirs) && unanswered.iter().any(is_in);
+            }
             let written = |outcome: &Untold| found.history.iter().any(|record| record.id == outcome.id());
             self.untold.retain(|outcome| outcome.is_written || !written(outcome));
             let generation = object.metadata.generation.unwrap_or_default();

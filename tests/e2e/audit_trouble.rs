@@ -162,7 +162,7 @@ async fn a_line_tells_who_declared_it_and_the_head_that_is_told_elsewhere_is_the
 
     assert!(stage.operator.stop());
     let (chain, seq, hash) = end();
-    let told = format!("audit head place=\"file\" chain={chain} seq={seq} hash={hash}");
+    let told = format!("audit head place=\"file\" head={chain}/{seq}/{hash}");
     assert!(stage.operator.log().contains(&told), "{told}\n{}", stage.operator.log());
     stage.start_operator(&[]);
     let (well, said) = until_chains(2, &path).await;

@@ -118,7 +118,7 @@ fn the_bodies_are_as_agreed_and_the_same_after_a_restart() {
 }
 
 #[test]
-fn a_full_outbox_loses_the_oldest_to_the_same_sink_and_says_so() {
+fn a_full_outbox_loses_the_oldest_and_says_so() {
     let mut campaign = Campaign { sinks: both(), ..Campaign::default() };
     for n in 0..8 {
         end(&mut campaign, n, Target::Paused, Outcome::Applied, now(0));
@@ -132,16 +132,27 @@ fn a_full_outbox_loses_the_oldest_to_the_same_sink_and_says_so() {
 }
 
 #[test]
-fn where_no_other_waits_for_that_sink_the_oldest_of_all_goes() {
-    let mut campaign =
-        Campaign { sinks: Sinks { agent_pool: SinkStanding::Absent, ..both() }, ..Campaign::default() };
-    for n in 0..16 {
+fn a_sink_that_takes_nothing_fills_the_outbox_and_costs_the_other_sink_nothing() {
+    let mut campaign = Campaign { sinks: both(), ..Campaign::default() };
+    for n in 0..40 {
         end(&mut campaign, n, Target::Paused, Outcome::Applied, now(0));
+        // The agent pool lags behind by four.
+        if let Some(n) = n.checked_sub(4) {
+            campaign.delivered(&format!("{}-agentpool", id(n)));
+        }
     }
+    let sinks: Vec<_> = campaign.lost.iter().map(|lost| lost.notification.sink).collect();
+    assert!(!sinks.is_empty() && sinks.iter().all(|sink| *sink == Sink::Workforce), "{sinks:?}");
+}
+
+#[test]
+fn what_a_sink_lost_that_is_named_no_more_is_no_news_after_the_next_transition() {
+    let mut campaign = told_of(both());
     campaign.sinks = Sinks { workforce: SinkStanding::Absent, ..both() };
-    end(&mut campaign, 16, Target::Running, Outcome::Applied, now(0));
-    assert_eq!(campaign.lost[0].notification.webhook_id, format!("{}-workforce", id(0)));
-    assert_eq!(waiting(&campaign).last(), Some(&format!("{}-agentpool", id(16))));
+    campaign.give_up(now(373));
+    assert_eq!(campaign.status.lost_notifications.len(), 1);
+    end(&mut campaign, 99, Target::Running, Outcome::Applied, now(500));
+    assert!(campaign.status.lost_notifications.is_empty());
 }
 
 #[test]

@@ -86,8 +86,10 @@ impl Campaign {
     /// A transition was confirmed: everybody who is told of it gets a notification.
     pub(super) fn notify_of(&mut self, record: &TransitionRecord, now: Now) {
         let sinks = self.sinks;
+        // What a sink lost that is named no more is no news once something has happened since.
+        self.status.lost_notifications.retain(|lost| sinks.standing(lost.sink) != SinkStanding::Absent);
         for sink in Sink::ALL.into_iter().filter(|sink| sinks.is_told(*sink)) {
-            self.make_room(sink, now);
+            self.make_room(now);
             self.status.notifications.push(Notification {
                 webhook_id: format!("{}-{}", record.id, sink.field().to_lowercase()),
                 sink,
@@ -126,19 +128,22 @@ impl Campaign {
         (self.sinks, self.lost) = (mine.sinks, std::mem::take(&mut mine.lost));
         for notification in std::mem::take(&mut mine.status.notifications) {
             if !knows(&self.status, &notification) {
-                self.make_room(notification.sink, now);
+                self.make_room(now);
                 self.status.notifications.push(notification);
             }
         }
     }
 
-    /// A full outbox loses its oldest notification to the same sink, or its oldest.
-    fn make_room(&mut self, sink: Sink, now: Now) {
+    /// A full outbox loses the oldest notification to the sink that has most of it, so that one that takes nothing leaves room for
+    /// the other.
+    fn make_room(&mut self, now: Now) {
         let waiting = &self.status.notifications;
         if waiting.len() < OUTBOX {
             return;
         }
-        let oldest = waiting.iter().find(|n| n.sink == sink).or_else(|| waiting.first());
+        let count = |sink| waiting.iter().filter(|n| n.sink == sink).count();
+        let most = Sink::ALL.map(count).into_iter().max();
+        let oldest = waiting.iter().find(|n| Some(count(n.sink)) == most);
         if let Some(id) = oldest.map(|oldest| oldest.webhook_id.clone()) {
             self.lose(now, |n| (n.webhook_id == id).then_some(LossReason::Superseded));
         }

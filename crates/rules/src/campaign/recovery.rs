@@ -44,6 +44,7 @@ impl Campaign {
     ) -> Option<TransitionRecord> {
         let mut resumed = Self::resume(theirs, generation, now);
         resumed.take_over_outbox(self, now);
+        resumed.start_doubt_until = self.start_doubt_until;
         if let Some(at) = self.unheard_close(&resumed) {
             // That it ran is from before, and the pause is ours, also where the other saw it and knew of nobody who made it.
             (resumed.ran, resumed.reopened) = (None, false);
