@@ -160,7 +160,7 @@ async fn create_events(ctx: &Context, work: &mut Work) {
 /// Puts on record that a declaration is gone.
 pub async fn ended(ctx: Arc<Context>, desk: Arc<Desk>) {
     let mut work = desk.work.lock().await;
-    if std::mem::replace(&mut work.ended, true) {
+    if std::mem::replace(&mut work.ended, true) || work.ending.is_some() {
         // It was let go by our finalizer, which has told all.
         return;
     }

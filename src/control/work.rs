@@ -156,9 +156,11 @@ impl Work {
 
     /// Forgets which notifications were delivered, and why tries failed, where no status names them any more.
     pub fn forget_delivered(&mut self) {
-        let written = self.written_notifications();
+        let written = self.written["notifications"].as_array().map_or(&[][..], Vec::as_slice);
         let waiting = &self.campaign.status.notifications;
-        let named = |id: &String| written.iter().chain(waiting).any(|n| n.webhook_id == *id);
+        let named = |id: &String| {
+            written.iter().any(|n| n["webhookId"] == **id) || waiting.iter().any(|n| n.webhook_id == *id)
+        };
         self.delivered.retain(named);
         self.refusals.retain(|id, _| named(id));
     }

@@ -21,7 +21,7 @@ async fn until_lost(stage: &Stage, count: usize) -> Vec<Value> {
     until_lines(stage, count, |line| is_sync_failure(line, true)).await
 }
 
-async fn until_event(stage: &Stage, name: &str) -> Event {
+pub async fn until_event(stage: &Stage, name: &str) -> Event {
     let api: Api<Event> = Api::namespaced(stage.client.clone(), &stage.namespace);
     until_object(&api, name, |event| event.is_some()).await.unwrap().unwrap()
 }

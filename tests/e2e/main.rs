@@ -25,6 +25,7 @@ mod flags;
 mod freeze;
 mod kubectl;
 mod late_effects;
+mod left_behind;
 mod lost_notifications;
 mod many;
 mod notifications;
@@ -33,6 +34,7 @@ mod outage;
 mod policies;
 mod policy_status;
 mod record;
+
 mod rights;
 mod stale;
 mod stalled;
