@@ -31,11 +31,11 @@ fn lines_are_found_by_campaign_time_outcome_id_and_event_in_their_order() {
 fn the_table_fits_a_terminal_and_what_others_wrote_does_not_steer_it() {
     let said = Book::new().audit(&["show", "--outcome", "Applied"]);
     let expected = "\
-WHEN                 EVENT                 CAMPAIGN                 TO      WHAT            ID
-2026-11-22T20:02:00Z STATE_TRANSITION      sales/spring             Paused  Applied         00000000
+WHEN                 EVENT                 CAMPAIGN               TO      WHAT        WHY              ID
+2026-11-22T20:02:00Z STATE_TRANSITION      sales/spring           Paused  Applied                      00000000
 ";
     assert!(said.out.starts_with(expected), "{}", said.out);
-    assert!(said.out.lines().all(|line| line.chars().count() <= 100), "{}", said.out);
+    assert!(said.out.lines().all(|line| line.chars().count() <= 112), "{}", said.out);
     assert!(!said.out.contains('\u{1b}'));
 }
 

@@ -32,7 +32,7 @@ pub enum Fault {
     #[error("there is no line in any of the files")]
     Nothing,
     /// The line is none.
-    #[error("the line is {0}")]
+    #[error("the line {0}")]
     Line(LineFault),
     /// The last line has no end.
     #[error(

@@ -28,28 +28,28 @@ pub struct Line {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineFault {
     /// It is longer than any line.
-    #[error("longer than {MAX_LINE} bytes")]
+    #[error("is longer than {MAX_LINE} bytes")]
     TooLong,
     /// It ends as on another system.
     #[error("ends in CR LF: the file was rewritten by something that changes line ends")]
     CarriageReturn,
     /// It is not text.
-    #[error("not UTF-8 from byte {0} on")]
+    #[error("is not UTF-8 from byte {0} on")]
     NotUtf8(usize),
     /// It is empty.
-    #[error("empty")]
+    #[error("is empty")]
     Empty,
     /// It does not end in its hash.
     #[error("does not end in the member `hash`: no line of an audit log, or cut")]
     NoHash,
     /// It is not JSON.
-    #[error("no JSON object of an audit log: {0}")]
+    #[error("is no JSON object of an audit log: {0}")]
     NotJson(String),
     /// It does not begin as sealed.
     #[error("does not begin with `chain`, `seq` and `prev` as they are written")]
     NotCanonical,
     /// Its bytes are not those that were sealed.
-    #[error("changed: it carries the hash {carried}, its bytes give {found}")]
+    #[error("is changed: it carries the hash {carried}, its bytes give {found}")]
     Changed {
         /// The hash in the line.
         carried: Hash,

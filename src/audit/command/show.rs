@@ -28,7 +28,7 @@ const EVENTS: [&str; 10] = [
     audit::TORN_LINE,
     audit::FILE_SET_ASIDE,
 ];
-const CSV: [&str; 19] = [
+const CSV: [&str; 22] = [
     "timestamp",
     "event",
     "namespace",
@@ -48,6 +48,9 @@ const CSV: [&str; 19] = [
     "origin",
     "chain",
     "seq",
+    "sink",
+    "final",
+    "webhookId",
 ];
 
 /// The arguments of `audit show`.
@@ -169,7 +172,7 @@ fn read(line: &RawLine) -> Result<(&[u8], Map<String, Value>), String> {
 
 fn head(out: &mut impl Write, output: Output) -> io::Result<()> {
     match output {
-        Output::Table => row(out, ["WHEN", "EVENT", "CAMPAIGN", "TO", "WHAT", "ID"]),
+        Output::Table => row(out, ["WHEN", "EVENT", "CAMPAIGN", "TO", "WHAT", "WHY", "ID"]),
         Output::Csv => write!(out, "{}\r\n", CSV.join(",")),
         Output::Json => Ok(()),
     }
@@ -190,16 +193,25 @@ fn show(out: &mut impl Write, output: Output, line: &[u8], record: &Map<String, 
                 ("", name) => name.to_owned(),
                 (namespace, name) => format!("{namespace}/{name}"),
             };
-            let what = ["outcome", "phase", "reason"].map(text).into_iter().find(|what| !what.is_empty());
+            let what = match record.get("final").and_then(Value::as_bool) {
+                Some(true) => "lost",
+                Some(false) => "tried again",
+                None => ["outcome", "phase"]
+                    .map(text)
+                    .into_iter()
+                    .find(|what| !what.is_empty())
+                    .unwrap_or_default(),
+            };
+            let why = ["cause", "reason", "sink"].map(text).into_iter().find(|why| !why.is_empty());
             let id: String = text("transactionId").chars().take(8).collect();
-            row(out, [&when, text("event"), &campaign, text("status"), what.unwrap_or_default(), &id])
+            row(out, [&when, text("event"), &campaign, text("status"), what, why.unwrap_or_default(), &id])
         }
     }
 }
 
 /// One line of the table; no wider than a terminal.
-fn row(out: &mut impl Write, cells: [&str; 6]) -> io::Result<()> {
-    const WIDTHS: [usize; 6] = [20, 21, 24, 7, 15, 8];
+fn row(out: &mut impl Write, cells: [&str; 7]) -> io::Result<()> {
+    const WIDTHS: [usize; 7] = [20, 21, 22, 7, 11, 16, 8];
     let padded = cells.iter().zip(WIDTHS).map(|(cell, width)| {
         // What others wrote must not steer a terminal.
         let cell = clean(cell);

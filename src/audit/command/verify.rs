@@ -68,12 +68,12 @@ fn text(verified: &Verified) -> String {
     let mut text = format!("verified: {counted}\n");
     text.push_str(&format!("  from  {first}\n  to    {last}\n  head  {head}\n"));
     let notes = [
-        (noted.lines_lost, "lines were given up (LINES_LOST)"),
-        (noted.torn_lines, "lines were torn and set aside (TORN_LINE)"),
-        (noted.files_set_aside, "files were set aside (FILE_SET_ASIDE)"),
+        (noted.lines_lost, "line", "given up (LINES_LOST)"),
+        (noted.torn_lines, "line", "torn and set aside (TORN_LINE)"),
+        (noted.files_set_aside, "file", "set aside whole (FILE_SET_ASIDE)"),
     ];
-    for (count, what) in notes.iter().filter(|(count, _)| *count > 0) {
-        text.push_str(&format!("  noted {count} {what}\n"));
+    for (number, of, what) in notes.iter().filter(|(number, ..)| *number > 0) {
+        text.push_str(&format!("  noted {} {what}\n", count(*number, of)));
     }
     text
 }
