@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use rules::decide::Decision;
+use rules::inputs::{Claim, Tenant};
 use rules::kinds::{Outcome, TransitionRecord};
 use serde_json::{Value, json};
 use tracing::info;
@@ -65,6 +66,11 @@ impl Pass<'_> {
         for announced in self.ctx.audit.take_open_intents(&uid) {
             self.work.inherited.push(announced.pending.id);
             let ended = self.work.campaign.recover(announced.pending, clock::now());
+            stage_found(self.ctx, self.work, ended);
+        }
+        let lost = matches!(self.ctx.claim(&self.work.object), Claim::Lost { .. });
+        if lost || self.tenant == Tenant::NotAllowed {
+            let ended = self.work.campaign.lose_sight(clock::now(), self.timeout());
             stage_found(self.ctx, self.work, ended);
         }
     }

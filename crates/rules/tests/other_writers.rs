@@ -147,3 +147,14 @@ fn the_intent_of_a_start_whose_write_was_given_up_and_done_all_the_same_ends_nev
     still.open(pending(7, Target::Running), now());
     assert_eq!(still.was_written(&written, now()), None, "it is under way");
 }
+
+#[test]
+fn what_nobody_may_read_any_more_ends_unknown_once_it_can_take_effect_no_more() {
+    let mut campaign = closing(1);
+    let after =
+        |seconds| Now { wall: now().wall + common::secs(seconds), mono: now().mono + common::secs(seconds) };
+    assert_eq!(campaign.lose_sight(after(29), common::secs(15)), None, "it may still take effect");
+    let ended = campaign.lose_sight(after(30), common::secs(15)).unwrap();
+    assert_eq!((ended.id.as_u128(), ended.outcome, open(&campaign)), (1, Outcome::Unknown, None));
+    assert_eq!(campaign.lose_sight(after(31), common::secs(15)), None, "once");
+}

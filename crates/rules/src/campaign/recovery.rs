@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Campaign, Sent};
+use super::{Campaign, Sent, doubt};
 use crate::kinds::{CampaignStatus, Outcome, PendingTransition, Target, TransitionRecord, stamp};
 use crate::trouble::Now;
 
@@ -77,6 +77,14 @@ impl Campaign {
         }
         *self = resumed;
         ended
+    }
+
+    /// Nobody here may ask for its state any more: another declaration owns the campaign, or its host is not allowed. What is under
+    /// way, and can't take effect any more, ends unknown; it would stay open for ever otherwise.
+    pub fn lose_sight(&mut self, now: Now, timeout: Duration) -> Option<TransitionRecord> {
+        let open = self.status.pending_transition.as_ref()?;
+        let late = now.wall.duration_since(open.requested_at.0) >= doubt(timeout);
+        late.then(|| self.end(Outcome::Unknown, now)).flatten()
     }
 
     /// A status of this process turns out to have been written although its answer was lost. Where it holds the intent of a
