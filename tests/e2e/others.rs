@@ -31,6 +31,16 @@ async fn left_paused(stage: &Stage) -> Campaign {
     campaign
 }
 
+/// Waits for an Event: it follows the status that it tells of.
+async fn until_told(stage: &Stage, type_: &str, reason: &str) {
+    let told = async {
+        while !has(&stage.events("c-1").await, type_, reason) {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, told).await.is_ok(), "{reason}: {}", stage.story("c-1").await);
+}
+
 fn has(events: &[Event], type_: &str, reason: &str) -> bool {
     events.iter().any(|e| e.type_.as_deref() == Some(type_) && e.reason.as_deref() == Some(reason))
 }
@@ -96,7 +106,7 @@ async fn what_another_starts_outside_the_hours_is_a_violation_when_no_close_take
     let object = stage.until_ready("c-1", "True", "OutsideWindow").await;
     assert!(object.status.unwrap().condition("Violation").is_none());
     assert_eq!(campaign.state(), State::Paused);
-    assert!(has(&stage.events("c-1").await, "Warning", "Violation"));
+    until_told(&stage, "Warning", "Violation").await;
     let ids: std::collections::HashSet<_> =
         stage.sim.puts("c-1").iter().map(|p| p.body().unwrap()["metadata"]["transitionId"].clone()).collect();
     assert_eq!(ids.len(), 1, "an unconfirmed close is sent again with the same id");
@@ -133,7 +143,7 @@ async fn a_pause_by_another_is_respected_and_said() {
         stage.look("c-1").await;
     }
     assert_eq!(stage.put_words("c-1"), ["running"], "{}", stage.story("c-1").await);
-    assert!(has(&stage.events("c-1").await, "Normal", "ExternalPause"));
+    until_told(&stage, "Normal", "ExternalPause").await;
     let lines = stage.audit("c-1");
     assert_eq!(lines.iter().filter(|l| l["event"] == "EXTERNAL_CHANGE").count(), 1, "{lines:#?}");
 }
@@ -233,7 +243,7 @@ async fn a_start_in_cxone_ends_a_pause_by_another() {
     assert_eq!(status.external_pause, None);
     assert_eq!(status.condition("Held").unwrap().status, "False");
     assert_eq!(stage.put_words("c-1"), ["running"]);
-    assert!(has(&stage.events("c-1").await, "Normal", "ExternalStart"));
+    until_told(&stage, "Normal", "ExternalStart").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,7 +276,7 @@ async fn revert_starts_it_again_until_the_fourth_pause_is_contested_and_a_releas
     stage.look("c-1").await;
     stage.until_ready("c-1", "True", "Contested").await;
     assert_eq!(stage.put_words("c-1").len(), 4, "{}", stage.story("c-1").await);
-    assert!(has(&stage.events("c-1").await, "Warning", "Contested"));
+    until_told(&stage, "Warning", "Contested").await;
 
     stage.annotate("c-1", RELEASE, Some("found out who")).await;
     let object = stage.until_ready("c-1", "True", "Running").await;
