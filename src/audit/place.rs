@@ -228,7 +228,7 @@ impl Writer {
 
     /// Writes what is owed, of which the last `new` lines are; the first that fails stays the first.
     fn settle(&mut self, new: usize) {
-        let written = self.write_owed();
+        let (count, written) = self.write_owed();
         self.state.is_done();
         *self.state.head.lock().unwrap_or_else(PoisonError::into_inner) = self.log.head();
         for note in self.log.take_notes() {
@@ -240,13 +240,20 @@ impl Writer {
             Ok(()) if failed => info!("audit lines can be written to {} again", self.name.words),
             _ => {}
         }
+        // Last, so that who hears that a line is written finds the place trusted.
+        for line in self.owed.drain(..count) {
+            if let Some(written) = line.written {
+                let _ = written.send(Ok(()));
+            }
+        }
         match written {
             Err(error) => self.keep(new, &error),
             Ok(()) => self.tell_head(),
         }
     }
 
-    fn write_owed(&mut self) -> io::Result<()> {
+    /// How many of the lines that are owed are written now, and why the next one is not.
+    fn write_owed(&mut self) -> (usize, io::Result<()>) {
         self.state.is_busy();
         let lost = self.state.lost.swap(0, Ordering::AcqRel);
         let told = lines_lost(lost);
@@ -260,12 +267,7 @@ impl Writer {
             }
             count = count.saturating_sub(1);
         }
-        for line in self.owed.drain(..count) {
-            if let Some(written) = line.written {
-                let _ = written.send(Ok(()));
-            }
-        }
-        written
+        (count, written)
     }
 
     /// Who waits is told at once; the lines follow as soon as they can.
