@@ -19,11 +19,7 @@ pub struct Helm {
 impl Helm {
     /// Everything that it writes goes to this folder.
     pub fn new(kubeconfig: &Path, namespace: &str, folder: &Path) -> Self {
-        Self {
-            kubeconfig: kubeconfig.to_owned(),
-            namespace: namespace.to_owned(),
-            folder: folder.to_owned(),
-        }
+        Self { kubeconfig: kubeconfig.to_owned(), namespace: namespace.to_owned(), folder: folder.to_owned() }
     }
 
     /// `helm install`, without waiting for pods: no kubelet starts one here.
@@ -56,7 +52,12 @@ impl Helm {
     pub async fn attempt(&self, args: &[&str]) -> (bool, String) {
         let mut args: Vec<String> = args.iter().map(ToString::to_string).collect();
         let kubeconfig = self.kubeconfig.display().to_string();
-        args.extend(["--kubeconfig".to_owned(), kubeconfig, "--namespace".to_owned(), self.namespace.clone()]);
+        args.extend([
+            "--kubeconfig".to_owned(),
+            kubeconfig,
+            "--namespace".to_owned(),
+            self.namespace.clone(),
+        ]);
         let home = self.folder.join("helm");
         let run = tokio::task::spawn_blocking(move || {
             let mut helm = Command::new(assets::HELM.path().expect("helm"));

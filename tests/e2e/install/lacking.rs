@@ -5,9 +5,9 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::PostParams;
 use kube::{Api, ResourceExt};
-use rules::kinds::{FINALIZER, RECONCILE};
+use rules::kinds::FINALIZER;
 use serde_json::{Value, json};
 use simulator::State;
 
@@ -90,8 +90,11 @@ pub async fn assert_policies_have_no_status_without_the_right(install: &mut Inst
     for mut role in roles.list(&Default::default()).await.unwrap() {
         for rule in role.rules.iter_mut().flatten() {
             let is_it = |resource: &String| *resource == right.resource;
-            if rule.resources.iter().flatten().any(is_it) && role.metadata.labels.iter().flatten().any(|(_, v)| *v == install.release) {
-                rule.resources = rule.resources.take().map(|all| all.into_iter().filter(|r| !is_it(r)).collect());
+            if rule.resources.iter().flatten().any(is_it)
+                && role.metadata.labels.iter().flatten().any(|(_, v)| *v == install.release)
+            {
+                rule.resources =
+                    rule.resources.take().map(|all| all.into_iter().filter(|r| !is_it(r)).collect());
             }
         }
         role.rules = role.rules.map(|rules| {
@@ -108,7 +111,11 @@ pub async fn assert_policies_have_no_status_without_the_right(install: &mut Inst
     stage.declare("c-2", "Running", json!({})).await;
     stage.until_ready("c-2", "True", "Running").await;
     until_refused(install, &account, right, 1, stage).await;
-    assert!(stage.operator.log().contains("the policy's status can't be written"), "{}", stage.operator.log());
+    assert!(
+        stage.operator.log().contains("the policy's status can't be written"),
+        "{}",
+        stage.operator.log()
+    );
     assert_eq!(stage.get_policy("more").await.status.and_then(|status| status.campaigns), None);
 }
 
@@ -121,8 +128,7 @@ async fn is_missed(install: &Install, grants: &[Grant], right: &Right) {
         let text = text.replace(&install.stage.namespace, &stage.namespace);
         text.replace(&install.stage.sim.url(), &stage.sim.url())
     };
-    let args: Vec<String> =
-        install.pod().await.args(stage.folder.path()).into_iter().map(here).collect();
+    let args: Vec<String> = install.pod().await.args(stage.folder.path()).into_iter().map(here).collect();
     stage.sim.campaign(ORG, "c-1").set(State::Paused);
     stage.declare("c-1", "Running", json!({})).await;
     stage.operator.start_with_just(&args);
@@ -140,7 +146,8 @@ async fn account_without(install: &Install, grants: &[Grant], namespace: &str, m
     let (of_cluster, of_namespace): (Vec<&Grant>, Vec<&Grant>) =
         grants.iter().partition(|grant| grant.namespace.is_none());
     let rules = |grants: Vec<&Grant>| -> Vec<PolicyRule> {
-        let mut rules: Vec<PolicyRule> = grants.into_iter().flat_map(|grant| grant.without(missing)).collect();
+        let mut rules: Vec<PolicyRule> =
+            grants.into_iter().flat_map(|grant| grant.without(missing)).collect();
         for name in rules.iter_mut().flat_map(|rule| rule.resource_names.iter_mut().flatten()) {
             *name = name.replace(&install.stage.namespace, namespace);
         }
@@ -204,7 +211,9 @@ async fn assert_shows(install: &Install, stage: &Stage, account: &Account, right
             stage.declare("c-2", "Running", json!({})).await;
             refused(count(install, account, right) + 2).await;
             let seen = match right.resource.as_str() {
-                "cxonetenants" => !stage.tenants().get("later").await.unwrap().status.unwrap().conditions.is_empty(),
+                "cxonetenants" => {
+                    !stage.tenants().get("later").await.unwrap().status.unwrap().conditions.is_empty()
+                }
                 _ => status("c-2").await.is_some(),
             };
             assert!(!seen, "{right}\n{}", log());
@@ -230,7 +239,11 @@ async fn assert_shows(install: &Install, stage: &Stage, account: &Account, right
         Sign::NoFinalizer => {
             refused(2).await;
             let object = stage.get("c-1").await;
-            assert!(!object.finalizers().iter().any(|name| name == FINALIZER) && !started(stage), "{}", log());
+            assert!(
+                !object.finalizers().iter().any(|name| name == FINALIZER) && !started(stage),
+                "{}",
+                log()
+            );
         }
         Sign::NoTenantStatus => {
             refused(1).await;
@@ -248,5 +261,4 @@ async fn assert_shows(install: &Install, stage: &Stage, account: &Account, right
             assert!(log().contains("an event can't be created"), "{}", log());
         }
     }
-    let _ = (RECONCILE, Patch::Merge(()), PatchParams::default());
 }

@@ -70,7 +70,9 @@ impl Pod {
 
     /// Its one container.
     pub fn container(&self) -> &Container {
-        let [container] = &self.spec.containers[..] else { panic!("one container: {:?}", self.spec.containers) };
+        let [container] = &self.spec.containers[..] else {
+            panic!("one container: {:?}", self.spec.containers)
+        };
         // The image's own entrypoint is the binary, and nothing comes from elsewhere than the arguments.
         assert!(container.command.is_none() && container.env.iter().flatten().next().is_none());
         container
@@ -80,7 +82,8 @@ impl Pod {
     /// this machine, and what lies in a mounted volume lies in `folder`.
     pub fn args(&self, folder: &Path) -> Vec<String> {
         let container = self.container();
-        let mounts: Vec<_> = container.volume_mounts.iter().flatten().map(|m| m.mount_path.as_str()).collect();
+        let mounts: Vec<_> =
+            container.volume_mounts.iter().flatten().map(|m| m.mount_path.as_str()).collect();
         let args = container.args.iter().flatten().map(|arg| match arg.split_once('=') {
             Some(("--admin-addr", _)) => "--admin-addr=127.0.0.1:0".to_owned(),
             Some((flag, path)) => match mounts.iter().find_map(|mount| path.strip_prefix(mount)) {
@@ -101,8 +104,14 @@ impl Pod {
     /// The paths that its probes ask for, on the port where it listens.
     pub fn probes(&self) -> Vec<(String, String)> {
         let container = self.container();
-        let probes = [("startup", &container.startup_probe), ("liveness", &container.liveness_probe), ("readiness", &container.readiness_probe)];
-        let asks = probes.into_iter().filter_map(|(name, probe)| Some((name.to_owned(), self.path(probe.as_ref()?))));
+        let probes = [
+            ("startup", &container.startup_probe),
+            ("liveness", &container.liveness_probe),
+            ("readiness", &container.readiness_probe),
+        ];
+        let asks = probes
+            .into_iter()
+            .filter_map(|(name, probe)| Some((name.to_owned(), self.path(probe.as_ref()?))));
         asks.collect()
     }
 
@@ -112,7 +121,11 @@ impl Pod {
             IntOrString::Int(port) => *port,
             IntOrString::String(name) => {
                 let ports = self.container().ports.iter().flatten();
-                ports.clone().find(|p| p.name.as_ref() == Some(name)).expect("the port has a name").container_port
+                ports
+                    .clone()
+                    .find(|p| p.name.as_ref() == Some(name))
+                    .expect("the port has a name")
+                    .container_port
             }
         };
         let listens = self.told("--admin-addr").expect("it is told where to listen");

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use devcluster::Cluster;
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject};
+use k8s_openapi::api::rbac::v1::{
+    ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
+};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
@@ -129,7 +131,8 @@ pub fn recording() -> Vec<String> {
 pub fn asked(cluster: &Cluster, account: &Account) -> Asked {
     let text = std::fs::read_to_string(cluster.folder().join("kube-apiserver.log")).unwrap();
     // The last line may be on its way.
-    let lines = text.lines().filter(|line| line.starts_with('{')).filter_map(|l| serde_json::from_str(l).ok());
+    let lines =
+        text.lines().filter(|line| line.starts_with('{')).filter_map(|l| serde_json::from_str(l).ok());
     let mut asked = Asked::default();
     for line in lines.filter(|line: &Value| line["user"]["username"] == account.user()) {
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -23,7 +23,8 @@ async fn running(stage: &Stage, name: &str, policy: &str) {
     stage.declare(name, "Running", json!({"deletionPolicy": policy})).await;
     stage.until_ready(name, "True", "Running").await;
     let ours = |o: &rules::kinds::DialerCampaignState| o.finalizers().iter().any(|f| f == FINALIZER);
-    let stands = |o: Option<&rules::kinds::DialerCampaignState>| o.is_some_and(|o| ours(o) == (policy == "Pause"));
+    let stands =
+        |o: Option<&rules::kinds::DialerCampaignState>| o.is_some_and(|o| ours(o) == (policy == "Pause"));
     until_object(&stage.campaigns(), name, stands).await.expect("a finalizer where one is needed");
 }
 
