@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use rules::kinds::FINALIZER;
 use serde_json::{Value, json};
@@ -86,24 +86,7 @@ pub async fn assert_policies_have_no_status_without_the_right(install: &mut Inst
     assert_eq!(right.to_string(), "patch dialingpolicies/status");
 
     install.stage.operator.kill();
-    let roles: Api<ClusterRole> = Api::all(install.stage.client.clone());
-    for mut role in roles.list(&Default::default()).await.unwrap() {
-        for rule in role.rules.iter_mut().flatten() {
-            let is_it = |resource: &String| *resource == right.resource;
-            if rule.resources.iter().flatten().any(is_it)
-                && role.metadata.labels.iter().flatten().any(|(_, v)| *v == install.release)
-            {
-                rule.resources =
-                    rule.resources.take().map(|all| all.into_iter().filter(|r| !is_it(r)).collect());
-            }
-        }
-        role.rules = role.rules.map(|rules| {
-            rules.into_iter().filter(|rule| rule.resources.as_ref().is_none_or(|r| !r.is_empty())).collect()
-        });
-        if role.metadata.labels.iter().flatten().any(|(_, v)| *v == install.release) {
-            roles.replace(&role.name_any(), &PostParams::default(), &role).await.unwrap();
-        }
-    }
+    take_away(install, right).await;
     install.start().await;
     let stage = &install.stage;
     stage.apply_policy("more", around_the_clock()).await;
@@ -117,6 +100,17 @@ pub async fn assert_policies_have_no_status_without_the_right(install: &mut Inst
         stage.operator.log()
     );
     assert_eq!(stage.get_policy("more").await.status.and_then(|status| status.campaigns), None);
+}
+
+/// Takes a right out of the cluster role of an install.
+async fn take_away(install: &Install, right: &Right) {
+    let roles: Api<ClusterRole> = Api::all(install.stage.client.clone());
+    let ours = ListParams::default().labels(&format!("app.kubernetes.io/instance={}", install.release));
+    for mut role in roles.list(&ours).await.unwrap() {
+        let grants = role.rules.take().into_iter().flatten().map(|rule| Grant { namespace: None, rule });
+        role.rules = Some(grants.flat_map(|grant| grant.without(right)).collect());
+        roles.replace(&role.name_any(), &PostParams::default(), &role).await.unwrap();
+    }
 }
 
 async fn is_missed(install: &Install, grants: &[Grant], right: &Right) {

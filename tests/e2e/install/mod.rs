@@ -81,7 +81,7 @@ impl Install {
 
     /// The API server of this install.
     pub fn cluster(&self) -> &Cluster {
-        self.stage.own_cluster.as_ref().or_else(|| SHARED.get()).expect("an install stands on a cluster")
+        cluster_of(&self.stage)
     }
 
     /// From now on the operator of the stage is the pod's: by its account's token.
@@ -97,9 +97,13 @@ impl Install {
     }
 }
 
+fn cluster_of(stage: &Stage) -> &Cluster {
+    stage.own_cluster.as_ref().or_else(|| SHARED.get()).expect("an install stands on a cluster")
+}
+
 /// From now on the operator of this stage is that account.
 async fn be(stage: &mut Stage, account: &Account) {
-    let cluster = stage.own_cluster.as_ref().or_else(|| SHARED.get()).expect("a cluster");
+    let cluster = cluster_of(stage);
     let kubeconfig = account.kubeconfig(stage, cluster.server_url(), cluster.ca_pem()).await;
     stage.operator = Operator::new(&kubeconfig, &stage.namespace, &stage.sim.url(), stage.folder.path());
 }

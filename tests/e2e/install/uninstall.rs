@@ -1,7 +1,7 @@
 //! What is left when the operator goes: in the order of the documentation, and in any other.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams};
@@ -41,7 +41,7 @@ async fn install_again(install: &mut Install) {
 }
 
 /// What is left of the release, of one kind.
-async fn left<K>(install: &Install) -> Vec<String>
+async fn left_of<K>(install: &Install) -> Vec<String>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
 {
@@ -56,14 +56,15 @@ fn definitions(install: &Install) -> Api<CustomResourceDefinition> {
 
 async fn assert_only_the_kinds_are_left(install: &Install) {
     let left = [
-        left::<Deployment>(install).await,
-        left::<ServiceAccount>(install).await,
-        left::<Role>(install).await,
-        left::<RoleBinding>(install).await,
-        left::<ClusterRole>(install).await,
-        left::<ClusterRoleBinding>(install).await,
+        left_of::<Deployment>(install).await,
+        left_of::<ServiceAccount>(install).await,
+        left_of::<Role>(install).await,
+        left_of::<RoleBinding>(install).await,
+        left_of::<ClusterRole>(install).await,
+        left_of::<ClusterRoleBinding>(install).await,
     ];
     assert!(left.iter().all(Vec::is_empty), "{left:?}");
+    assert_eq!(left_of::<PersistentVolumeClaim>(install).await.len(), 1, "the audit record");
     assert_eq!(definitions(install).list(&ListParams::default()).await.unwrap().items.len(), 3);
 }
 
