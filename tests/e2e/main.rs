@@ -23,6 +23,7 @@ mod deletion;
 mod explain;
 mod flags;
 mod freeze;
+mod install;
 mod kubectl;
 mod late_effects;
 mod left_behind;
@@ -34,8 +35,6 @@ mod outage;
 mod policies;
 mod policy_status;
 mod record;
-
-mod rights;
 mod stale;
 mod stalled;
 mod tenants;
