@@ -22,6 +22,11 @@ static KUBECONFORM_MODULE: Module = Module {
     go_sum: include_str!("../../go/kubeconform/go.sum"),
     sources: &[],
 };
+static ARGO_DIFF_MODULE: Module = Module {
+    go_mod: include_str!("../../go/argodiff/go.mod"),
+    go_sum: include_str!("../../go/argodiff/go.sum"),
+    sources: &[("main.go", include_str!("../../go/argodiff/main.go"))],
+};
 
 const KUBERNETES_VERSION: &str = "v1.37.2";
 const KUBERNETES_LDFLAGS: &str = "-X k8s.io/component-base/version.gitVersion=v1.37.2 \
@@ -73,6 +78,15 @@ pub static KUBECONFORM: Asset = Asset {
     ldflags: "-X main.version=v0.8.0",
     module: &KUBECONFORM_MODULE,
 };
+/// What Argo CD would show as out of sync.
+pub static ARGO_DIFF: Asset = Asset {
+    name: "argo-diff",
+    version: "v1",
+    build_time: "4 minutes",
+    package: ".",
+    ldflags: "",
+    module: &ARGO_DIFF_MODULE,
+};
 
 /// All programs that can be had.
-pub static ALL: &[&Asset] = &[&KUBE_APISERVER, &ETCD, &KUBECTL, &HELM, &KUBECONFORM];
+pub static ALL: &[&Asset] = &[&KUBE_APISERVER, &ETCD, &KUBECTL, &HELM, &KUBECONFORM, &ARGO_DIFF];
