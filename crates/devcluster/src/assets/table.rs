@@ -22,6 +22,14 @@ static KUBECONFORM_MODULE: Module = Module {
     go_sum: include_str!("../../go/kubeconform/go.sum"),
     sources: &[],
 };
+static IMAGE_MODULE: Module = Module {
+    go_mod: include_str!("../../go/image/go.mod"),
+    go_sum: include_str!("../../go/image/go.sum"),
+    sources: &[
+        ("main.go", include_str!("../../go/image/main.go")),
+        ("sbom.go", include_str!("../../go/image/sbom.go")),
+    ],
+};
 
 const KUBERNETES_VERSION: &str = "v1.37.2";
 const KUBERNETES_LDFLAGS: &str = "-X k8s.io/component-base/version.gitVersion=v1.37.2 \
@@ -73,6 +81,15 @@ pub static KUBECONFORM: Asset = Asset {
     ldflags: "-X main.version=v0.8.0",
     module: &KUBECONFORM_MODULE,
 };
+/// What writes the operator's image; the version is that of the library it is built on.
+pub static IMAGE: Asset = Asset {
+    name: "image",
+    version: "v0.22.1",
+    build_time: "half a minute",
+    package: ".",
+    ldflags: "",
+    module: &IMAGE_MODULE,
+};
 
 /// All programs that can be had.
-pub static ALL: &[&Asset] = &[&KUBE_APISERVER, &ETCD, &KUBECTL, &HELM, &KUBECONFORM];
+pub static ALL: &[&Asset] = &[&KUBE_APISERVER, &ETCD, &KUBECTL, &HELM, &KUBECONFORM, &IMAGE];
