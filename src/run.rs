@@ -57,7 +57,7 @@ async fn operate(args: RunArgs, echo: NonBlocking) -> Result<()> {
         !(args.no_policies && args.require_policy),
         "--no-policies and --require-policy exclude each other: hours can't come from policies that are not read"
     );
-    let config = cluster().await?;
+    let config = kubernetes::cluster().await?;
     let (client, watching) = (connect(config.clone())?, connect(kubernetes::for_watching(&config))?);
     let readiness = Arc::new(Readiness::default());
     let (metrics, mut registry) = Metrics::new();
@@ -128,16 +128,6 @@ async fn operate(args: RunArgs, echo: NonBlocking) -> Result<()> {
     }
     ctx.audit.flush(FLUSH_WITHIN).await;
     Ok(())
-}
-
-async fn cluster() -> Result<Config> {
-    // The causes are left out: a kubeconfig that can't be parsed is quoted in them, its token included.
-    let mut config = Config::infer().await.map_err(|_| {
-        anyhow!("no cluster: neither a kubeconfig (KUBECONFIG, ~/.kube/config) that can be read nor a pod's service account")
-    })?;
-    // The queue retries; a hidden retry of minutes inside a call would hold a pass.
-    config.default_retry = false;
-    Ok(config)
 }
 
 fn connect(config: Config) -> Result<kube::Client> {
