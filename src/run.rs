@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use futures::{StreamExt, stream};
 use kube::Config;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
@@ -39,6 +40,7 @@ const TELL_PANIC_WITHIN: Duration = Duration::from_secs(1);
 pub fn run(args: RunArgs) -> Result<()> {
     let log = Log::start(&args)?;
     end_the_process_on_panic();
+    leave_no_core();
     // Twice is an error; once is what makes every client use the same provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -180,6 +182,13 @@ fn end_the_process_within(patience: Duration, code: i32) {
         std::thread::sleep(patience);
         std::process::exit(code);
     });
+}
+
+/// What an abort leaves behind would hold credentials and tokens.
+fn leave_no_core() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    // Only raising a limit can be refused.
+    let _ = setrlimit(Resource::Core, none);
 }
 
 /// A panic anywhere means a defect: the process ends at once and is started anew, rather than go on without one of its tasks.
