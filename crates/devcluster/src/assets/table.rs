@@ -22,6 +22,16 @@ static KUBECONFORM_MODULE: Module = Module {
     go_sum: include_str!("../../go/kubeconform/go.sum"),
     sources: &[],
 };
+static GITOPS_MODULE: Module = Module {
+    go_mod: include_str!("../../go/gitops/go.mod"),
+    go_sum: include_str!("../../go/gitops/go.sum"),
+    sources: &[
+        ("main.go", include_str!("../../go/gitops/main.go")),
+        ("lua.go", include_str!("../../go/gitops/lua.go")),
+        ("argo.go", include_str!("../../go/gitops/argo.go")),
+        ("kstatus.go", include_str!("../../go/gitops/kstatus.go")),
+    ],
+};
 
 const KUBERNETES_VERSION: &str = "v1.37.2";
 const KUBERNETES_LDFLAGS: &str = "-X k8s.io/component-base/version.gitVersion=v1.37.2 \
@@ -73,6 +83,15 @@ pub static KUBECONFORM: Asset = Asset {
     ldflags: "-X main.version=v0.8.0",
     module: &KUBECONFORM_MODULE,
 };
+/// What Argo CD and Flux make of objects: health scripts, actions, kstatus.
+pub static GITOPS_ORACLE: Asset = Asset {
+    name: "gitops-oracle",
+    version: "v1",
+    build_time: "1 minute",
+    package: ".",
+    ldflags: "",
+    module: &GITOPS_MODULE,
+};
 
 /// All programs that can be had.
-pub static ALL: &[&Asset] = &[&KUBE_APISERVER, &ETCD, &KUBECTL, &HELM, &KUBECONFORM];
+pub static ALL: &[&Asset] = &[&KUBE_APISERVER, &ETCD, &KUBECTL, &HELM, &KUBECONFORM, &GITOPS_ORACLE];
