@@ -84,6 +84,16 @@ pub static IMAGE: Asset = Asset {
     ldflags: "",
     module: &module!("image", "main.go", "sbom.go"),
 };
+/// What Argo CD and Flux make of objects: health scripts, actions, kstatus.
+pub static GITOPS_ORACLE: Asset = Asset {
+    name: "gitops-oracle",
+    version: "v1",
+    build_time: "1 minute",
+    package: ".",
+    ldflags: "",
+    module: &module!("gitops", "main.go", "lua.go", "argo.go", "kstatus.go"),
+};
 
 /// All programs that can be had.
-pub static ALL: &[&Asset] = &[&KUBE_APISERVER, &ETCD, &KUBECTL, &HELM, &KUBECONFORM, &ARGO_DIFF, &IMAGE];
+pub static ALL: &[&Asset] =
+    &[&KUBE_APISERVER, &ETCD, &KUBECTL, &HELM, &KUBECONFORM, &GITOPS_ORACLE, &ARGO_DIFF, &IMAGE];
