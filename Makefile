@@ -52,8 +52,9 @@ cluster-tools: ## Build kube-apiserver, etcd and kubectl into the cache (minutes
 	cargo run --locked --quiet -p devcluster -- build
 
 generate: ## Write crds/, its copies for Helm and kustomize, and the table of reasons in the README anew
-	for dir in crds charts/dialer-operator/files/crds; do cargo run --locked --quiet -- crd --dir $$dir; done
+	for dir in crds charts/dialer-operator/files/crds deploy/kustomize/crds; do cargo run --locked --quiet -- crd --dir $$dir; done
 	UPDATE=1 cargo test --locked --quiet --test documentation
+	UPDATE=1 cargo test --locked --quiet --test chart kustomize
 
 $(DENY):
 	@echo "== installing cargo-deny $(DENY_VERSION) into $(CACHE) (about two minutes, once)"

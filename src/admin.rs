@@ -40,12 +40,14 @@ impl List {
 #[derive(Default)]
 pub struct Readiness {
     had: [AtomicBool; List::ALL.len()],
+    told: AtomicBool,
 }
 
 impl Readiness {
-    /// Every object of this list has been had.
-    pub fn listed(&self, list: List) {
+    /// Every object of this list has been had. Tells, once, that it was the last of them.
+    pub fn listed(&self, list: List) -> bool {
         self.had[list as usize].store(true, Ordering::Release);
+        self.all_listed() && !self.told.swap(true, Ordering::AcqRel)
     }
 
     /// Whether every object of this list has been had.

@@ -102,7 +102,7 @@ fn take_in(
             None
         }
         Change::Listed => {
-            ctx.readiness.listed(List::Campaigns);
+            ctx.listed(List::Campaigns);
             let all = ctx.declarations.state();
             let uids: HashSet<String> = all.iter().filter_map(|declaration| declaration.uid()).collect();
             ctx.audit.abandon(|uid| !uids.contains(uid), clock::now().wall);

@@ -8,13 +8,13 @@ use rules::inputs::Claim;
 use rules::kinds::DialerCampaignState;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, watch};
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::board::Board;
 use super::claims::{Claimant, Claims, Examined};
 use super::policy_book::PolicyBook;
 use super::tenants::Registry;
-use crate::admin::Readiness;
+use crate::admin::{List, Readiness};
 use crate::audit::Audit;
 use crate::clock;
 use crate::kubernetes::{Declaration, Declarations, Kube, Tenants};
@@ -41,6 +41,14 @@ pub struct Context {
 }
 
 impl Context {
+    /// Every object of this list has been had.
+    pub fn listed(&self, list: List) {
+        if self.readiness.listed(list) {
+            let (campaigns, tenants) = (self.declarations.state().len(), self.tenants.state().len());
+            info!(campaigns, tenants, policies = self.policies.count().0, "ready");
+        }
+    }
+
     /// Asks for a pass of one declaration, now.
     pub fn wake(&self, namespace: &str, name: &str) {
         // Nobody listens any more only while the process ends.

@@ -38,7 +38,7 @@ pub async fn supervise(
 
 fn note_policy(ctx: &Context, change: Change<PolicyObject>) {
     match &change {
-        Change::Listed => ctx.readiness.listed(List::Policies),
+        Change::Listed => ctx.listed(List::Policies),
         Change::Now(object) => {
             if let Err(invalid) = &object.0 {
                 let (name, error) = (&invalid.metadata.name, &invalid.error);
@@ -52,7 +52,7 @@ fn note_policy(ctx: &Context, change: Change<PolicyObject>) {
 
 fn note_namespace(ctx: &Context, change: Change<NamespaceObject>) {
     if matches!(change, Change::Listed) {
-        ctx.readiness.listed(List::Namespaces);
+        ctx.listed(List::Namespaces);
     }
     ctx.policies.note_namespace(change, clock::now().mono);
 }

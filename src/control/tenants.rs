@@ -220,7 +220,7 @@ fn take_in(ctx: &Context, change: Change<TenantObject>) -> Option<ObjectRef<Tena
             None
         }
         Change::Listed => {
-            ctx.readiness.listed(List::Tenants);
+            ctx.listed(List::Tenants);
             ctx.wake_everything();
             None
         }

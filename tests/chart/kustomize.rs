@@ -1,0 +1,68 @@
+//! The kustomizations under `deploy/` are the chart.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::helm::{objects, rendered, root};
+
+/// What only Helm says of an object.
+const OF_HELM: [&str; 3] = ["# Source: ", "    app.kubernetes.io/managed-by: ", "    helm.sh/chart: "];
+
+/// The chart as plain manifests.
+fn plain(args: &[&str]) -> String {
+    let text = rendered(&[&["--set", "crds.install=false"], args].concat());
+    let lines = text.lines().filter(|line| !OF_HELM.iter().any(|start| line.starts_with(start)));
+    let text: String = lines.filter(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect();
+    format!("# Generated from charts/dialer-operator by `make generate`. Do not edit.\n{text}")
+}
+
+fn built(folder: &str) -> BTreeMap<String, Value> {
+    let kubectl = devcluster::assets::KUBECTL.path().unwrap();
+    let output = Command::new(kubectl).args(["kustomize", folder]).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{folder}: {}", String::from_utf8_lossy(&output.stderr));
+    by_name(objects(&String::from_utf8(output.stdout).unwrap()))
+}
+
+fn by_name(objects: Vec<Value>) -> BTreeMap<String, Value> {
+    let name = |object: &Value| {
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let meta = &object["metadata"];
+        format!("{} {}/{}", word(&object["kind"]), word(&meta["namespace"]), word(&meta["name"]))
+    };
+    objects.into_iter().map(|object| (name(&object), object)).collect()
+}
+
+#[test]
+fn kustomize_base_is_the_chart_for_every_namespace() {
+    let (path, text) = (root().join("deploy/kustomize/base/operator.yaml"), plain(&[]));
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == text, "{} is out of date: run `make generate`", path.display());
+
+    let mut base = built("deploy/kustomize/base");
+    let namespace = base.remove("Namespace /dialer-system").unwrap();
+    for level in ["enforce", "warn", "audit"] {
+        let label = format!("pod-security.kubernetes.io/{level}");
+        assert_eq!(namespace["metadata"]["labels"][label], "restricted");
+    }
+    assert_eq!(base, by_name(objects(&text)));
+}
+
+#[test]
+fn kustomize_namespaced_is_the_chart_for_one_namespace() {
+    let mut overlay = built("deploy/kustomize/namespaced");
+    overlay.remove("Namespace /dialer-system").unwrap();
+    assert_eq!(overlay, by_name(objects(&plain(&["--set", "watchNamespace=sales"]))));
+}
+
+#[test]
+fn kustomize_crds_are_the_three_kinds_and_the_base_has_none_so_that_removing_it_keeps_the_declarations() {
+    let kinds = built("deploy/kustomize/crds");
+    assert_eq!(kinds.len(), 3);
+    assert!(kinds.keys().all(|name| name.starts_with("CustomResourceDefinition ")));
+    assert!(!built("deploy/kustomize/base").keys().any(|name| name.starts_with("CustomResourceDefinition ")));
+}
