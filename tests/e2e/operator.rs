@@ -18,6 +18,8 @@ pub struct Operator {
     clock_shift: Option<SignedDuration>,
     /// The point at which it ends itself, once a file exists.
     end: Option<(String, PathBuf)>,
+    /// Variables of its environment.
+    variables: Vec<(String, String)>,
     child: Option<Child>,
 }
 
@@ -31,6 +33,7 @@ impl Operator {
             folder: folder.to_owned(),
             clock_shift: None,
             end: None,
+            variables: Vec::new(),
             child: None,
         }
     }
@@ -38,6 +41,16 @@ impl Operator {
     /// From its next start on its wall clock is that far ahead.
     pub fn shift_clock(&mut self, shift: SignedDuration) {
         self.clock_shift = Some(shift);
+    }
+
+    /// From its next start on its environment has this variable.
+    pub fn environment(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
     }
 
     /// Its next process ends itself at this point, as a crash would, once it was told to by [`Operator::arm`].
@@ -106,6 +119,7 @@ impl Operator {
     fn spawn(&mut self, mut command: Command) {
         assert!(self.child.is_none(), "one operator at a time");
         command.env("KUBECONFIG", &self.kubeconfig);
+        command.envs(self.variables.iter().cloned());
         if let Some(shift) = self.clock_shift {
             command.env("LD_PRELOAD", self.clock_library());
             command.env("WALL_CLOCK_SHIFT", shift.as_secs().to_string());
