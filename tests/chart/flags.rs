@@ -95,16 +95,46 @@ fn pattern(pointer: &str) -> Regex {
 fn the_schema_takes_a_host_exactly_where_the_flags_do() {
     let pattern = pattern("/definitions/allowEntry/pattern");
     let good = [
-        "example.com", "EXAMPLE.com", "a", "a-b.c_d.example", "example.com:8443", "https://example.com", "http://example.com",
-        "http://127.0.0.1:8080", "[::1]", "[::1]:8443", "http://[2001:db8::1]:80", "example.com:1", "example.com:65535",
+        "example.com",
+        "EXAMPLE.com",
+        "a",
+        "a-b.c_d.example",
+        "example.com:8443",
+        "https://example.com",
+        "http://example.com",
+        "http://127.0.0.1:8080",
+        "[::1]",
+        "[::1]:8443",
+        "http://[2001:db8::1]:80",
+        "example.com:1",
+        "example.com:65535",
     ];
     for entry in good {
         assert!(pattern.is_match(entry) && entry.parse::<AllowEntry>().is_ok(), "{entry}");
     }
     let bad = [
-        "", " ", "example.com/", "example.com/path", "http://example.com/", "ftp://example.com", "user@example.com", "*.example.com",
-        "example.com.", "example.com:0", "example.com:65536", "example.com:99999", "example.com?x", "example.com#x", "a b", "https://",
-        ":443", "example.com:port", "\\example.com", "example.com\n", "[::1", "exa%6dple.com",
+        "",
+        " ",
+        "example.com/",
+        "example.com/path",
+        "http://example.com/",
+        "ftp://example.com",
+        "user@example.com",
+        "*.example.com",
+        "example.com.",
+        "example.com:0",
+        "example.com:65536",
+        "example.com:99999",
+        "example.com?x",
+        "example.com#x",
+        "a b",
+        "https://",
+        ":443",
+        "example.com:port",
+        "\\example.com",
+        "example.com\n",
+        "[::1",
+        "exa%6dple.com",
     ];
     for entry in bad {
         assert!(!pattern.is_match(entry), "the schema takes {entry:?}");

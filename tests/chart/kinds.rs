@@ -15,7 +15,10 @@ fn definitions(folder: &Path) -> Vec<(String, String)> {
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.file_name().is_some_and(|name| name != "kustomization.yaml"))
         .map(|path| {
-            (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(&path).unwrap())
+            (
+                path.file_name().unwrap().to_string_lossy().into_owned(),
+                std::fs::read_to_string(&path).unwrap(),
+            )
         })
         .collect();
     all.sort();
@@ -34,7 +37,8 @@ fn the_copies_of_the_definitions_are_the_definitions() {
 #[test]
 fn the_chart_installs_them_unchanged_but_for_labels_and_the_word_that_keeps_them() {
     let objects = way("default");
-    let mut rendered: Vec<Value> = of_kind(&objects, "CustomResourceDefinition").into_iter().cloned().collect();
+    let mut rendered: Vec<Value> =
+        of_kind(&objects, "CustomResourceDefinition").into_iter().cloned().collect();
     for definition in &mut rendered {
         assert_eq!(definition["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
         assert_eq!(definition["metadata"]["labels"]["app.kubernetes.io/name"], "dialer-operator");

@@ -48,7 +48,9 @@ fn the_ports_of_the_allowed_endpoints_and_sinks_are_opened_and_no_others() {
 
 #[test]
 fn with_a_proxy_nothing_but_the_proxy_is_reached_outside() {
-    for (url, port) in [("http://proxy.example.com:3128", 3128), ("http://proxy.example.com/", 80), ("https://p", 443)] {
+    for (url, port) in
+        [("http://proxy.example.com:3128", 3128), ("http://proxy.example.com/", 80), ("https://p", 443)]
+    {
         let spec = policy(&json!({"proxy": {"url": url}, "allowSinks": ["wfm.example.com:8443"]}));
         let all: Vec<Vec<u64>> = spec["egress"].as_array().unwrap().iter().map(ports).collect();
         assert_eq!(all, [vec![53, 53], vec![443, 6443], vec![port]], "{url}");

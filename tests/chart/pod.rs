@@ -16,18 +16,33 @@ fn broken_controls(pod: &Value) -> Vec<&'static str> {
     let either = |key: &str| [&of_container[key], &of_pod[key]].into_iter().find(|v| !v.is_null()).cloned();
     let absent = |value: &Value, keys: &[&str]| keys.iter().all(|key| value[*key].is_null());
     let volumes = spec["volumes"].as_array().cloned().unwrap_or_default();
-    let allowed =
-        ["configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"];
-    let volume_ok =
-        |volume: &Value| volume.as_object().unwrap().keys().all(|key| key == "name" || allowed.contains(&key.as_str()));
+    let allowed = [
+        "configMap",
+        "csi",
+        "downwardAPI",
+        "emptyDir",
+        "ephemeral",
+        "persistentVolumeClaim",
+        "projected",
+        "secret",
+    ];
+    let volume_ok = |volume: &Value| {
+        volume.as_object().unwrap().keys().all(|key| key == "name" || allowed.contains(&key.as_str()))
+    };
     let controls = [
         ("host namespaces", absent(spec, &["hostNetwork", "hostPID", "hostIPC"])),
-        ("windows host process", absent(of_pod, &["windowsOptions"]) && absent(of_container, &["windowsOptions"])),
+        (
+            "windows host process",
+            absent(of_pod, &["windowsOptions"]) && absent(of_container, &["windowsOptions"]),
+        ),
         ("privileged containers", absent(of_container, &["privileged"])),
         ("capabilities", of_container["capabilities"] == json!({"drop": ["ALL"]})),
         ("host ports", container["ports"].as_array().unwrap().iter().all(|port| absent(port, &["hostPort"]))),
-        ("apparmor, selinux, proc mount, sysctls", absent(of_container, &["appArmorProfile", "seLinuxOptions", "procMount"])
-            && absent(of_pod, &["appArmorProfile", "seLinuxOptions", "sysctls", "supplementalGroups"])),
+        (
+            "apparmor, selinux, proc mount, sysctls",
+            absent(of_container, &["appArmorProfile", "seLinuxOptions", "procMount"])
+                && absent(of_pod, &["appArmorProfile", "seLinuxOptions", "sysctls", "supplementalGroups"]),
+        ),
         ("volume types", volumes.iter().all(volume_ok)),
         ("privilege escalation", of_container["allowPrivilegeEscalation"] == json!(false)),
         ("running as non-root", either("runAsNonRoot") == Some(json!(true))),
@@ -124,7 +139,8 @@ fn the_audit_record_is_written_to_a_claim_that_an_uninstall_keeps() {
     assert_eq!(audit["persistentVolumeClaim"]["claimName"], claim["metadata"]["name"]);
     let mount = &container(&objects)["volumeMounts"][0];
     assert_eq!(mount["name"], audit["name"]);
-    let file = args(&objects).into_iter().find_map(|arg| arg.strip_prefix("--audit-log=")).unwrap().to_owned();
+    let file =
+        args(&objects).into_iter().find_map(|arg| arg.strip_prefix("--audit-log=")).unwrap().to_owned();
     assert!(file.starts_with(&format!("{}/", mount["mountPath"].as_str().unwrap())), "{file}");
     // Not root, and yet it may write there.
     assert_eq!(spec["securityContext"]["fsGroup"], spec["securityContext"]["runAsGroup"]);
@@ -209,5 +225,8 @@ fn a_budget_is_made_only_where_it_is_chosen_and_never_guards_a_pod_that_is_not_r
     assert!(of_kind(&way("default"), "PodDisruptionBudget").is_empty());
     let objects = way("all-on");
     let spec = &the(&objects, "PodDisruptionBudget")["spec"];
-    assert_eq!((&spec["maxUnavailable"], &spec["unhealthyPodEvictionPolicy"]), (&json!(0), &json!("AlwaysAllow")));
+    assert_eq!(
+        (&spec["maxUnavailable"], &spec["unhealthyPodEvictionPolicy"]),
+        (&json!(0), &json!("AlwaysAllow"))
+    );
 }

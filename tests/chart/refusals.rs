@@ -19,7 +19,10 @@ const WRONG: [(&str, &[&str]); 24] = [
     (r#"{"allowSinks": ["ok.example.com", "*.example.com"]}"#, &["/allowSinks/1", "*.example.com"]),
     (r#"{"allowSinks": ["user:pw@example.com"]}"#, &["/allowSinks/0"]),
     (r#"{"proxy": {"url": "http://user:pw@proxy:3128"}}"#, &["/proxy/url"]),
-    (r#"{"proxy": {"url": "http://p:1", "secretRef": {"name": "a", "key": "b"}}}"#, &["proxy.url", "proxy.secretRef"]),
+    (
+        r#"{"proxy": {"url": "http://p:1", "secretRef": {"name": "a", "key": "b"}}}"#,
+        &["proxy.url", "proxy.secretRef"],
+    ),
     (r#"{"proxy": {"secretRef": {"name": "a"}}}"#, &["/proxy/secretRef", "key"]),
     (r#"{"proxy": {"secretRef": {"name": "a", "key": "b"}}}"#, &["networkPolicy.proxy.ports"]),
     (r#"{"policies": {"enabled": false, "required": true}}"#, &["policies.required", "policies.enabled"]),
@@ -58,7 +61,14 @@ fn helm_finds_nothing_to_say_about_the_chart() {
         let image = "image.repository=registry.example.com/dialer-operator";
         let (chart, values) = (chart(), values(&name));
         let linted = helm(&[
-            "lint", "--strict", "--quiet", chart.to_str().unwrap(), "-f", values.to_str().unwrap(), "--set", image,
+            "lint",
+            "--strict",
+            "--quiet",
+            chart.to_str().unwrap(),
+            "-f",
+            values.to_str().unwrap(),
+            "--set",
+            image,
         ]);
         let said = String::from_utf8_lossy(&linted.stdout) + String::from_utf8_lossy(&linted.stderr);
         assert!(linted.status.success() && !said.contains("WARN"), "{name}: {said}");

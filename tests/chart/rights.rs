@@ -23,9 +23,12 @@ fn lines(role: &Value) -> BTreeSet<String> {
         all.join(",")
     };
     let line = |rule: &Value| {
-        assert!(rule.as_object().unwrap().keys().all(|key| {
-            ["apiGroups", "resources", "resourceNames", "verbs"].contains(&key.as_str())
-        }));
+        assert!(
+            rule.as_object()
+                .unwrap()
+                .keys()
+                .all(|key| { ["apiGroups", "resources", "resourceNames", "verbs"].contains(&key.as_str()) })
+        );
         let names = rule.get("resourceNames").map(|names| format!(" of {}", words(names)));
         let parts = [&rule["apiGroups"], &rule["resources"], &rule["verbs"]].map(words);
         parts.join(" ") + &names.unwrap_or_default()
@@ -78,8 +81,7 @@ fn each_role_is_bound_to_the_account_of_the_pod_and_to_nobody_else() {
     for name in ways() {
         let objects = way(&name);
         let account = &the(&objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"];
-        let bindings =
-            [of_kind(&objects, "RoleBinding"), of_kind(&objects, "ClusterRoleBinding")].concat();
+        let bindings = [of_kind(&objects, "RoleBinding"), of_kind(&objects, "ClusterRoleBinding")].concat();
         assert_eq!(bindings.is_empty(), name == "bare", "{name}");
         for binding in bindings {
             let subjects = serde_json::json!([{"kind": "ServiceAccount", "name": account, "namespace": "dialer-system"}]);
@@ -125,7 +127,10 @@ fn people_get_no_right_unless_it_is_chosen_and_never_one_to_policies() {
         ]
     );
     let edit = &chosen[1]["metadata"]["labels"];
-    assert!(edit["rbac.authorization.k8s.io/aggregate-to-view"].is_null(), "who may only view writes nothing");
+    assert!(
+        edit["rbac.authorization.k8s.io/aggregate-to-view"].is_null(),
+        "who may only view writes nothing"
+    );
 }
 
 #[test]
