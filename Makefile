@@ -67,8 +67,8 @@ cluster-tools: ## Build kube-apiserver, etcd and kubectl into the cache (minutes
 	@echo "== control plane"
 	cargo run --locked --quiet -p devcluster -- build
 
-generate: ## Write crds/ and the table of reasons in the README anew
-	cargo run --locked --quiet -- crd --dir crds
+generate: ## Write crds/, its copies for Helm and kustomize, and the table of reasons in the README anew
+	for dir in crds charts/dialer-operator/files/crds; do cargo run --locked --quiet -- crd --dir $$dir; done
 	UPDATE=1 cargo test --locked --quiet --test documentation
 
 $(DENY):
