@@ -13,7 +13,7 @@ FUZZ_VERSION := 0.13.1
 DENY := $(CACHE)/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 FUZZ := $(CACHE)/tools/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
 
-.PHONY: help demo test check image image-again fuzz cluster-tools generate
+.PHONY: help demo test check image image-again release fuzz cluster-tools generate
 
 help: ## Show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -46,6 +46,13 @@ check: $(DENY) ## Format, lints, licences, bans, sources
 image: ## Write the image as an OCI layout into dist/, with its bill of materials; no container engine
 	@echo "== image"
 	@IMAGE_TOOL=$$(cargo run --locked --quiet -p devcluster -- build image) image/build dist $(CACHE)/image
+
+release: image ## Write all that a release consists of into dist/: only at a commit that is tagged with the version
+	@version=$$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml); \
+	git tag --points-at HEAD | grep -qx "v$$version" || { echo "release: this commit has no tag v$$version, the version of Cargo.toml" >&2; exit 1; }
+	@$$(cargo run --locked --quiet -p devcluster -- build helm) package charts/dialer-operator --destination dist
+	@tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C dist -cf dist/image.tar image
+	@cd dist && sha256sum *.tar *.tgz *.cdx.json | tee SHA256SUMS
 
 # The tests hold the two against each other; here they are built with progress to see.
 image-again: image

@@ -1,6 +1,7 @@
 //! The files of the image as the only ones that a process sees, and that process as the only one, as the image's user.
 
 use std::fs::{self, File, Permissions};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -23,7 +24,19 @@ impl Container {
         let root = tempfile::tempdir().unwrap();
         fs::set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
         ONCE.unpack(root.path());
-        Self { root, logs: tempfile::tempdir().unwrap() }
+        let container = Self { root, logs: tempfile::tempdir().unwrap() };
+        container.add_randomness();
+        container
+    }
+
+    /// Every runtime gives a container its devices. Only root may make them, so files with enough in them stand in.
+    fn add_randomness(&self) {
+        let mut bytes = vec![0; 1 << 20];
+        File::open("/dev/urandom").unwrap().read_exact(&mut bytes).unwrap();
+        fs::create_dir(self.path("dev")).unwrap();
+        for name in ["dev/random", "dev/urandom"] {
+            fs::write(self.path(name), &bytes).unwrap();
+        }
     }
 
     /// Writes a file as a kubelet does; the process may only read it.

@@ -49,15 +49,15 @@ fn it_works_as_process_1_without_a_place_to_write_and_trusts_who_its_own_roots_v
     let args = [&["run", "--admin-addr", "127.0.0.1:0", "--no-policies"][..], &allow(0), &allow(1)].concat();
     let started = || container.start(&args);
     let operator = started();
-    kubectl.until("campaign/c-1 is started", &["get", "dcs", "c-1", "-o", READY], "Running");
+    kubectl.until(&container, &["get", "dcs", "c-1", "-o", READY], "Running");
     // The name was found, the server reached, and its certificate refused.
-    kubectl.until(&container.log(), &["get", "cxt", "outside", "-o", MESSAGE], "TLS failed");
+    kubectl.until(&container, &["get", "cxt", "outside", "-o", MESSAGE], "TLS failed");
     assert!(operator.stop(), "{}", container.log());
     assert_eq!(container.files(), files);
 
     container.append(ROOTS, &server.authority);
     let operator = started();
-    kubectl.until(&container.log(), &["get", "cxt", "outside", "-o", READY], "Unauthorized");
+    kubectl.until(&container, &["get", "cxt", "outside", "-o", READY], "Unauthorized");
     assert!(operator.stop(), "{}", container.log());
 }
 
@@ -131,14 +131,14 @@ impl Kubectl<'_> {
     }
 
     /// Waits until it answers with these words.
-    fn until(&self, context: &str, args: &[&str], words: &str) {
+    fn until(&self, container: &Container, args: &[&str], words: &str) {
         let begun = Instant::now();
         loop {
             let (_, said) = self.try_run(args, "");
             if said.contains(words) {
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "kubectl {args:?}: {said}, not {words}\n{context}");
+            assert!(begun.elapsed() < PATIENCE, "kubectl {args:?}: {said}, not {words}\n{}", container.log());
             std::thread::sleep(Duration::from_millis(200));
         }
     }
