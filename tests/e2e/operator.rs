@@ -90,7 +90,6 @@ impl Operator {
 
     /// Starts it; its output is appended to what earlier ones left.
     pub fn start(&mut self, args: &[&str]) {
-        assert!(self.child.is_none(), "one operator at a time");
         let mut command = Command::new(env!("CARGO_BIN_EXE_dialer-operator"));
         command.args(["run", "--admin-addr", "127.0.0.1:0"]);
         // Only on an API server of its own: it would meddle with every other test's objects.
@@ -107,6 +106,18 @@ impl Operator {
             command.args(["--allow-endpoint", &self.endpoint]);
         }
         command.args(args.iter().filter(|arg| !["--no-endpoint", "--all-namespaces"].contains(arg)));
+        self.spawn(command);
+    }
+
+    /// Starts it with these arguments and no others.
+    pub fn start_with_just(&mut self, args: &[String]) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialer-operator"));
+        command.args(args);
+        self.spawn(command);
+    }
+
+    fn spawn(&mut self, mut command: Command) {
+        assert!(self.child.is_none(), "one operator at a time");
         command.env("KUBECONFIG", &self.kubeconfig);
         command.envs(self.variables.iter().cloned());
         if let Some(shift) = self.clock_shift {
@@ -167,7 +178,9 @@ impl Operator {
     pub fn admin(&self) -> Option<String> {
         let log = self.log();
         let line = log.lines().rev().find(|line| line.contains("dialer-operator starts"))?;
-        let address = line.split("admin=").nth(1)?.split_whitespace().next()?;
+        // `admin=127.0.0.1:1` as text, `"admin":"127.0.0.1:1"` as JSON.
+        let after = line.split("admin").nth(1)?.trim_start_matches(['"', ':', '=']);
+        let address = after.split([' ', '"']).next()?;
         Some(format!("http://{address}"))
     }
 

@@ -1,11 +1,13 @@
 //! The programs a cluster is made of: where they are looked for, and how they are built.
 //!
 //! Order of look-up: the folder that `KUBEBUILDER_ASSETS` names, the user's cache folder, a build from Go
-//! modules into that cache. Another program is another row of [`ALL`] and a `tool` line in a module file.
+//! modules into that cache. Another program is another row of [`ALL`] and a `tool` line in a module file, or a module of our own.
 
 mod lookup;
+mod table;
 
 pub use lookup::Places;
+pub use table::{ALL, ARGO_DIFF, ETCD, GITOPS_ORACLE, HELM, IMAGE, KUBE_APISERVER, KUBECONFORM, KUBECTL};
 
 use std::path::PathBuf;
 
@@ -20,7 +22,7 @@ pub struct Asset {
     pub version: &'static str,
     /// How long a first build takes on two cores, in words.
     pub build_time: &'static str,
-    /// The Go package of its `main`.
+    /// The Go package of its `main`; `.` where the module brings its own sources.
     package: &'static str,
     /// What the linker is told, beyond stripping: mostly the version, without which a program misreports
     /// itself.
@@ -34,49 +36,9 @@ pub struct Asset {
 struct Module {
     go_mod: &'static str,
     go_sum: &'static str,
+    /// Sources of our own, by file name; empty where the program is a `tool` of the module file.
+    sources: &'static [(&'static str, &'static str)],
 }
-
-static KUBERNETES: Module = Module {
-    go_mod: include_str!("../../go/kubernetes/go.mod"),
-    go_sum: include_str!("../../go/kubernetes/go.sum"),
-};
-static ETCD_MODULE: Module =
-    Module { go_mod: include_str!("../../go/etcd/go.mod"), go_sum: include_str!("../../go/etcd/go.sum") };
-
-const KUBERNETES_VERSION: &str = "v1.37.2";
-const KUBERNETES_LDFLAGS: &str = "-X k8s.io/component-base/version.gitVersion=v1.37.2 \
-    -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37";
-
-/// The Kubernetes API server.
-pub static KUBE_APISERVER: Asset = Asset {
-    name: "kube-apiserver",
-    version: KUBERNETES_VERSION,
-    build_time: "4 to 6 minutes",
-    package: "k8s.io/kubernetes/cmd/kube-apiserver",
-    ldflags: KUBERNETES_LDFLAGS,
-    module: &KUBERNETES,
-};
-/// The database of the API server.
-pub static ETCD: Asset = Asset {
-    name: "etcd",
-    version: "v3.7.3",
-    build_time: "1 minute",
-    package: "go.etcd.io/etcd/server/v3",
-    ldflags: "",
-    module: &ETCD_MODULE,
-};
-/// The command line client. A cluster runs without it; people rarely do.
-pub static KUBECTL: Asset = Asset {
-    name: "kubectl",
-    version: KUBERNETES_VERSION,
-    build_time: "1 minute",
-    package: "k8s.io/kubernetes/cmd/kubectl",
-    ldflags: KUBERNETES_LDFLAGS,
-    module: &KUBERNETES,
-};
-
-/// All programs that can be had.
-pub static ALL: &[&Asset] = &[&KUBE_APISERVER, &ETCD, &KUBECTL];
 
 impl Asset {
     /// The path of the program, which is built if it is nowhere. A first build takes minutes and needs Go and
@@ -91,15 +53,17 @@ impl Asset {
     /// What the program is built from, in 16 hex digits: it changes with the module files, the flags and the
     /// platform, and with it the place in the cache.
     fn digest(&self) -> String {
-        let Module { go_mod, go_sum } = self.module;
+        let Module { go_mod, go_sum, sources } = self.module;
         let platform = [std::env::consts::OS, std::env::consts::ARCH];
-        let parts = [go_mod, go_sum, self.package, self.ldflags].into_iter().chain(platform);
+        let sources = sources.iter().flat_map(|(name, text)| [*name, *text]);
+        let parts = [go_mod, go_sum, self.package, self.ldflags].into_iter().chain(platform).chain(sources);
         format!("{:016x}", fnv1a(parts))
     }
 
-    /// The module files, as name and text.
-    pub(crate) const fn module_files(&self) -> [(&'static str, &'static str); 2] {
-        [("go.mod", self.module.go_mod), ("go.sum", self.module.go_sum)]
+    /// The files of the module, as name and text.
+    pub(crate) fn module_files(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let Module { go_mod, go_sum, sources } = self.module;
+        [("go.mod", *go_mod), ("go.sum", *go_sum)].into_iter().chain(sources.iter().copied())
     }
 
     /// The arguments of `go` that build the program into the file `output`.
@@ -129,8 +93,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_asset_is_a_tool_of_its_module_in_the_version_that_it_claims() {
+    fn every_asset_is_a_tool_of_its_module_in_the_version_that_it_claims_or_has_sources_of_its_own() {
         for asset in ALL {
+            let is_own = asset.package == ".";
+            assert_eq!(
+                is_own,
+                asset.module.sources.iter().any(|(name, _)| *name == "main.go"),
+                "{}",
+                asset.name
+            );
+            if is_own {
+                continue;
+            }
             let words: Vec<&str> = asset.module.go_mod.split_whitespace().collect();
             assert!(words.contains(&asset.package), "{} is no tool of its module file", asset.package);
             let pins = |pair: &[&str]| asset.package.starts_with(pair[0]) && pair[1] == asset.version;
@@ -140,7 +114,7 @@ mod tests {
 
     #[test]
     fn kubernetes_programs_report_the_version_that_they_are() {
-        for asset in ALL.iter().filter(|asset| std::ptr::eq(asset.module, &KUBERNETES)) {
+        for asset in ALL.iter().filter(|asset| std::ptr::eq(asset.module, KUBE_APISERVER.module)) {
             assert!(asset.ldflags.contains(&format!("gitVersion={} ", asset.version)), "{}", asset.name);
         }
     }
