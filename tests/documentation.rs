@@ -153,7 +153,8 @@ fn tests_of(source: &str) -> impl Iterator<Item = &str> {
 
 /// The names of tests in a page, `file::test`, without its comments.
 fn named(page: &str) -> Vec<String> {
-    let told = page.split("<!--").flat_map(|part| part.split("-->").last());
+    let mut parts = page.split("<!--");
+    let told = parts.next().into_iter().chain(parts.filter_map(|part| Some(part.split_once("-->")?.1)));
     let quoted = told.flat_map(|part| part.split('`').skip(1).step_by(2));
     quoted.filter(|text| text.contains("::") && !text.contains(' ')).map(str::to_owned).collect()
 }

@@ -32,6 +32,9 @@ pub struct Item<T> {
     pub source: String,
 }
 
+/// So much may come of aliases.
+const MOST_UNFOLDED: usize = 20_000;
+
 /// Reads a file, or standard input where it is `-`.
 ///
 /// # Errors
@@ -85,8 +88,12 @@ pub fn read_folder(folder: &Path) -> Result<Manifests> {
 
 impl Manifests {
     fn take_in(&mut self, name: &str, text: &str) -> Result<()> {
-        let documents: Vec<Value> =
-            serde_saphyr::from_multiple(text).map_err(|error| anyhow!("{name} is no YAML: {error}"))?;
+        // A file of a stranger's pull request may unfold without end.
+        let options = serde_saphyr::options! {
+            alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MOST_UNFOLDED },
+        };
+        let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options)
+            .map_err(|error| anyhow!("{name} is no YAML: {error}"))?;
         if documents.iter().all(Value::is_null) {
             bail!("{name} is empty: a DialerCampaignState or a DialingPolicy is expected");
         }

@@ -1,7 +1,7 @@
 //! Texts of others, as they may be shown.
 
-/// The text with a blank for each character that would steer what shows it: a terminal, a log that is read by lines, or the eye, which
-/// is misled by text that runs backwards or takes no place.
+/// The text with a blank for each character that would steer what shows it: a terminal, a log that is read by lines, or the
+/// eye, which is misled by text that runs backwards or takes no place.
 pub fn clean(text: &str) -> String {
     text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
 }
