@@ -116,3 +116,16 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_told_once_that_the_last_list_has_been_had() {
+        let readiness = Readiness::default();
+        let first: Vec<bool> = List::ALL.into_iter().map(|list| readiness.listed(list)).collect();
+        assert_eq!(first, [false, false, false, true]);
+        assert!(List::ALL.into_iter().all(|list| !readiness.listed(list)));
+    }
+}
