@@ -7,7 +7,7 @@ mod lookup;
 mod table;
 
 pub use lookup::Places;
-pub use table::{ALL, ARGO_DIFF, ETCD, HELM, KUBE_APISERVER, KUBECONFORM, KUBECTL};
+pub use table::{ALL, ARGO_DIFF, ETCD, FLUX_APPLY, HELM, KUBE_APISERVER, KUBECONFORM, KUBECTL};
 
 use std::path::PathBuf;
 

@@ -27,6 +27,11 @@ static ARGO_DIFF_MODULE: Module = Module {
     go_sum: include_str!("../../go/argodiff/go.sum"),
     sources: &[("main.go", include_str!("../../go/argodiff/main.go"))],
 };
+static FLUX_APPLY_MODULE: Module = Module {
+    go_mod: include_str!("../../go/fluxapply/go.mod"),
+    go_sum: include_str!("../../go/fluxapply/go.sum"),
+    sources: &[("main.go", include_str!("../../go/fluxapply/main.go"))],
+};
 
 const KUBERNETES_VERSION: &str = "v1.37.2";
 const KUBERNETES_LDFLAGS: &str = "-X k8s.io/component-base/version.gitVersion=v1.37.2 \
@@ -87,6 +92,15 @@ pub static ARGO_DIFF: Asset = Asset {
     ldflags: "",
     module: &ARGO_DIFF_MODULE,
 };
+/// What applies as Flux does.
+pub static FLUX_APPLY: Asset = Asset {
+    name: "flux-apply",
+    version: "v1",
+    build_time: "2 minutes",
+    package: ".",
+    ldflags: "",
+    module: &FLUX_APPLY_MODULE,
+};
 
 /// All programs that can be had.
-pub static ALL: &[&Asset] = &[&KUBE_APISERVER, &ETCD, &KUBECTL, &HELM, &KUBECONFORM, &ARGO_DIFF];
+pub static ALL: &[&Asset] = &[&KUBE_APISERVER, &ETCD, &KUBECTL, &HELM, &KUBECONFORM, &ARGO_DIFF, &FLUX_APPLY];
