@@ -117,3 +117,31 @@ fn the_plan_in_the_readme_is_what_its_command_says() {
     assert!(plan.status.success(), "{}", String::from_utf8_lossy(&plan.stderr));
     keep(readme_path(), PLAN, &format!("```\n{}```\n", String::from_utf8(plan.stdout).unwrap()));
 }
+
+#[test]
+fn the_page_on_gitops_names_tests_that_exist() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/gitops.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ") && line.contains("::")).collect();
+    assert_eq!(rows.len(), 12, "a row for each point of the list");
+    let named =
+        rows.iter().flat_map(|row| row.split('`').skip(1).step_by(2)).filter(|word| word.contains("::"));
+    let sources = sources(&root.join("tests")) + &sources(&root.join("crates"));
+    for test in named {
+        let name = test.rsplit("::").next().unwrap();
+        assert!(
+            sources.contains(&format!("fn {name}()")),
+            "docs/gitops.md names {test}, which does not exist"
+        );
+    }
+}
+
+/// The Rust below a folder.
+fn sources(folder: &std::path::Path) -> String {
+    let text = |path: std::path::PathBuf| match path.extension() {
+        _ if path.is_dir() => sources(&path),
+        Some(extension) if extension == "rs" => std::fs::read_to_string(path).unwrap(),
+        _ => String::new(),
+    };
+    folder.read_dir().unwrap().map(|entry| text(entry.unwrap().path())).collect()
+}

@@ -296,12 +296,12 @@ async fn a_default_that_is_written_out_or_left_out_again_is_no_change_and_no_dif
                 file["spec"] = live["spec"].clone();
             }
             for files in [&full, &least] {
-                for (way, seen) in cluster.looks(files) {
-                    assert_eq!(seen, BTreeSet::new(), "{way}");
-                }
                 cluster.apply(how, files);
                 for live in cluster.get(files) {
                     assert_eq!(live["metadata"]["generation"], 1, "{how:?}: {live:#}");
+                }
+                for (way, seen) in cluster.looks(files) {
+                    assert_eq!(seen, BTreeSet::new(), "{way}");
                 }
             }
         })
