@@ -101,26 +101,33 @@ fn status(ctx: &Context, object: &DialingPolicy, policy: &Arc<Policy>) -> Policy
         campaigns: i32::try_from(campaigns).ok(),
         state: Some(standing.state),
         next_change: standing.next_change.map(stamp_up),
-        conditions: vec![condition(object.status.as_ref(), generation, ready)],
+        conditions: conditions_of(object.status.as_ref(), generation, ready),
     }
 }
 
-fn condition(
+/// `Ready`, and where it is not `Stalled` too: who waits by kstatus takes Ready=False alone for work under way.
+fn conditions_of(
     old: Option<&PolicyStatus>,
     generation: i64,
     (ready, reason, message): (bool, Reason, &str),
-) -> Condition {
+) -> Vec<Condition> {
     let word = if ready { "True" } else { "False" };
     let old = old.and_then(|status| status.conditions.iter().find(|c| c.type_ == conditions::READY));
     let since = old.filter(|c| c.status == word).map(|c| c.last_transition_time.clone());
-    Condition {
+    let told = Condition {
         type_: conditions::READY.into(),
         status: word.into(),
         reason: reason.as_str().into(),
         message: message.into(),
         observed_generation: Some(generation),
         last_transition_time: since.unwrap_or_else(|| stamp(clock::now().wall)),
-    }
+    };
+    let stalled = (!ready).then(|| Condition {
+        type_: conditions::STALLED.into(),
+        status: "True".into(),
+        ..told.clone()
+    });
+    std::iter::once(told).chain(stalled).collect()
 }
 
 async fn write(ctx: &Context, object: &DialingPolicy, status: &PolicyStatus) -> Result<(), WriteError> {
@@ -139,13 +146,13 @@ fn version(meta: &ObjectMeta) -> Version {
 /// Says of a policy that it can't be decoded.
 async fn write_bad(ctx: &Context, meta: &ObjectMeta, why: &str) -> Result<(), WriteError> {
     let message = format!("the object can't be decoded: {why}");
-    let mut ready =
-        condition(None, meta.generation.unwrap_or_default(), (false, Reason::PolicyUnreadable, &message));
+    let mut told =
+        conditions_of(None, meta.generation.unwrap_or_default(), (false, Reason::PolicyUnreadable, &message));
     if let Some(created) = &meta.creation_timestamp {
-        ready.last_transition_time = created.clone();
+        told.iter_mut().for_each(|condition| condition.last_transition_time = created.clone());
     }
     let status = json!({
-        "observedGeneration": meta.generation, "state": PolicyState::Unreadable, "conditions": [ready],
+        "observedGeneration": meta.generation, "state": PolicyState::Unreadable, "conditions": told,
     });
     ctx.kube.write_undecodable_policy(meta, &status, PATIENCE).await
 }

@@ -244,7 +244,12 @@ async fn reconcile(tenant: Arc<TenantObject>, ctx: Arc<Context>) -> Result<Actio
     };
     let campaigns = i32::try_from(ctx.campaigns_of(&namespace, &name).len()).ok();
     let mut told = Conditions { object, list: Vec::new() };
-    told.push(conditions::READY, reason == Reason::TenantReady, reason, message);
+    let needs_a_hand = !matches!(reason, Reason::TenantReady | Reason::Unreachable | Reason::RateLimited);
+    told.push(conditions::READY, reason == Reason::TenantReady, reason, message.clone());
+    if needs_a_hand {
+        // Who waits by kstatus takes Ready=False alone for work under way.
+        told.push(conditions::STALLED, true, reason, message);
+    }
     if let (_, Some(site)) = ctx.registry.lookup(&namespace, &name) {
         tell_sinks(&mut told, &site.sinks).await;
     }

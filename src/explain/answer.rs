@@ -184,8 +184,9 @@ pub fn notes(asked: &Asked<'_>) -> Vec<String> {
     if let Some(volume) = status.condition(conditions::CALL_VOLUME_OK) {
         notes.push(format!("calls, when they were last counted: {}", volume.message));
     }
-    let stalled = [conditions::STALLED, conditions::VIOLATION, conditions::RECONCILING];
-    for condition in stalled.iter().filter_map(|type_| status.condition(type_)) {
+    // A violation is Stalled too, in the same words.
+    let worst = status.condition(conditions::VIOLATION).or_else(|| status.condition(conditions::STALLED));
+    for condition in worst.into_iter().chain(status.condition(conditions::RECONCILING)) {
         notes.push(format!(
             "the operator says {}, {}: {}",
             condition.type_, condition.reason, condition.message

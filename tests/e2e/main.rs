@@ -24,6 +24,8 @@ mod example;
 mod explain;
 mod flags;
 mod freeze;
+mod hostile;
+mod install;
 mod kubectl;
 mod late_effects;
 mod left_behind;
@@ -35,8 +37,6 @@ mod outage;
 mod policies;
 mod policy_status;
 mod record;
-
-mod rights;
 mod stale;
 mod stalled;
 mod tenants;

@@ -22,7 +22,11 @@ pub(super) fn conditions_of(i: &Inputs<'_>, d: &Decision, standing: &Standing) -
     match standing {
         Standing::Working(..) => out.push(conditions::RECONCILING, "True", *reason, message),
         Standing::Stalled(..) => out.push(conditions::STALLED, "True", *reason, message),
-        Standing::Violation(..) => out.push(conditions::VIOLATION, "True", *reason, message),
+        Standing::Violation(..) => {
+            // Who waits by kstatus knows no Violation, and would take Ready=False alone for work under way.
+            out.push(conditions::STALLED, "True", *reason, message);
+            out.push(conditions::VIOLATION, "True", *reason, message);
+        }
         Standing::Ready(..) => {}
     }
     in_sync(&mut out);
