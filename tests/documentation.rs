@@ -164,9 +164,9 @@ fn page(path: &str) -> String {
 }
 
 #[test]
-fn every_test_that_the_pages_on_security_and_invariants_name_exists() {
+fn every_test_that_the_pages_on_security_gitops_and_invariants_name_exists() {
     let tests = tests();
-    for (path, at_least) in [("SECURITY.md", 80), ("docs/invariants.md", 30)] {
+    for (path, at_least) in [("SECURITY.md", 80), ("docs/invariants.md", 30), ("docs/gitops.md", 20)] {
         let named = named(&page(path));
         assert!(named.len() >= at_least, "{path} names {} tests", named.len());
         let gone: Vec<_> = named

@@ -39,6 +39,21 @@ fn nothing_inside_a_list_has_a_default() {
 }
 
 #[test]
+fn every_list_says_how_it_merges_and_one_that_merges_by_keys_requires_them() {
+    for Field { path, schema } in all_fields().iter().filter(|field| field.schema["type"] == "array") {
+        let keys = || schema["x-kubernetes-list-map-keys"].as_array().unwrap().iter();
+        let required = |key: &Value| schema["items"]["required"].as_array().unwrap().contains(key);
+        match schema["x-kubernetes-list-type"].as_str() {
+            Some("map") => assert!(keys().all(required), "{path} merges by keys that may be missing"),
+            // A set of objects would be refused, and one of days would merge to hours that nobody wrote.
+            Some("set") => assert_eq!(schema["items"]["type"], "string", "{path}"),
+            Some("atomic") => {}
+            other => panic!("{path} merges as {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn every_string_list_and_number_of_a_spec_has_bounds() {
     for Field { path, schema } in all_fields().iter().filter(|field| field.path.starts_with("spec")) {
         let bounds: &[&str] = match schema["type"].as_str().unwrap() {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::stage::Stage;
 use crate::zero_diff::repository::{built, read_folder};
-use crate::zero_diff::ways::{CLIENT_SIDE, Cluster};
+use crate::zero_diff::ways::Cluster;
 
 const FOLDERS: [&str; 7] = [
     "policies",
@@ -28,11 +28,11 @@ async fn every_folder_builds_alone_and_an_api_server_admits_it() {
     let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "sales"}});
     let cluster = Cluster::new(&stage.kubeconfig, stage.folder.path());
     // A dry run makes no namespace that the next object could be in.
-    cluster.apply(CLIENT_SIDE, &[body]);
+    cluster.kubectl(&["apply"], &[body]);
     for folder in FOLDERS {
         for how in [&["--server-side=false"][..], &["--server-side", "--field-manager=argocd-controller"]] {
             let args = [&["apply", "--dry-run=server", "--validate=strict"], how].concat();
-            let said = cluster.apply(&args, &built(folder));
+            let said = cluster.kubectl(&args, &built(folder));
             assert!(!said.contains("Warning"), "{folder}: {said}");
         }
     }

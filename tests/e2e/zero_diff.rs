@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use simulator::{LogEntry, Route, State};
 
 use self::repository::DRILL;
-use self::ways::{AS_FLUX, CLIENT_SIDE, Cluster, SERVER_SIDE};
+use self::ways::{CLIENT_SIDE, Cluster, How, SERVER_SIDE};
 use crate::hours::around_the_clock;
 use crate::stage::{ORG, Stage, hand};
 use crate::waiting::until_object;
@@ -31,7 +31,7 @@ const STAGES: [(&str, &str); 7] = [
 ];
 
 /// An API server with everything applied, and an operator that has done what there was to do.
-async fn applied(how: &'static [&'static str]) -> (Stage, Vec<Value>) {
+async fn applied(how: How) -> (Stage, Vec<Value>) {
     let mut stage = Stage::on_own_cluster_without_operator().await;
     for id in STAGES.map(|(id, _)| id).iter().chain(&["c-7731", "c-7732", "s-1001", "s-1002"]) {
         let campaign = stage.sim.campaign(ORG, id);
@@ -128,16 +128,47 @@ fn changed(objects: &[Value], by: i64) -> (Vec<Value>, BTreeSet<String>) {
     (objects, names)
 }
 
-async fn assert_no_difference_and_sight(how: &'static [&'static str]) {
+/// Whatever the operator did to the objects: it signed nothing but status and its finalizer, each status tells its generation in
+/// every place, and nobody put an admission webhook up.
+fn assert_only_status_is_ours(cluster: &Cluster, objects: &[Value]) {
+    let ours = |object: &&Value| object["apiVersion"] == "dialer.cxone-operator.io/v1alpha1";
+    let files: Vec<Value> = objects.iter().filter(ours).cloned().collect();
+    let mut signed = BTreeSet::new();
+    for live in cluster.get(&files) {
+        let (generation, status) = (&live["metadata"]["generation"], &live["status"]);
+        assert_eq!(status["observedGeneration"], *generation, "{live:#}");
+        for condition in status["conditions"].as_array().into_iter().flatten() {
+            assert_eq!(condition["observedGeneration"], *generation, "{live:#}");
+        }
+        for entry in live["metadata"]["managedFields"].as_array().unwrap() {
+            if entry["manager"] == "dialer-operator" {
+                let fields = entry["fieldsV1"].as_object().unwrap();
+                let under =
+                    |field: &str| fields[field].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+                let members = fields.keys().map(|field| match field.as_str() {
+                    "f:metadata" => format!("{}: {:?}", entry["operation"], under(field)),
+                    field => format!("{}: {field}", entry["operation"]),
+                });
+                signed.extend(members);
+            }
+        }
+    }
+    let expected = [r#""Apply": f:status"#, r#""Update": ["f:finalizers"]"#];
+    assert_eq!(signed, BTreeSet::from(expected.map(str::to_owned)));
+    assert_eq!(cluster.webhooks(), "");
+}
+
+async fn assert_no_difference_and_sight(how: How) {
     let (stage, objects) = applied(how).await;
     let cluster = cluster(&stage);
     blocking(move || {
+        assert_only_status_is_ours(&cluster, &objects);
         let before = cluster.versions(&objects);
         let looks = cluster.looks(&objects);
         let differing: Vec<_> = looks.iter().filter(|(_, names)| !names.is_empty()).collect();
         assert!(differing.is_empty(), "{differing:#?}");
         assert_eq!(cluster.versions(&objects), before, "while nothing changes nothing is written");
-        for how in [CLIENT_SIDE, SERVER_SIDE, AS_FLUX] {
+        for how in [CLIENT_SIDE, SERVER_SIDE, How::Flux] {
             assert_eq!(cluster.changed_by(how, &objects), BTreeSet::new(), "{how:?}");
         }
 
@@ -146,7 +177,7 @@ async fn assert_no_difference_and_sight(how: &'static [&'static str]) {
         for (way, seen) in cluster.looks(&files) {
             assert_eq!(seen, names, "{way}");
         }
-        for (how, by) in [(CLIENT_SIDE, 2), (SERVER_SIDE, 3), (AS_FLUX, 4)] {
+        for (how, by) in [(CLIENT_SIDE, 2), (SERVER_SIDE, 3), (How::Flux, 4)] {
             let (files, names) = changed(&objects, by);
             assert_eq!(cluster.changed_by(how, &files), names, "{how:?}");
         }
@@ -164,34 +195,51 @@ async fn what_was_applied_server_side_shows_no_difference_in_any_way_and_a_chang
     assert_no_difference_and_sight(SERVER_SIDE).await;
 }
 
+/// A campaign that runs, as it stands in git, with these annotations there.
+async fn running(stage: &Stage, how: How, annotations: Value) -> Value {
+    stage.sim.campaign(ORG, "c-1");
+    let file = json!({"apiVersion": "dialer.cxone-operator.io/v1alpha1", "kind": "DialerCampaignState",
+        "metadata": {"name": "c-1", "namespace": stage.namespace, "annotations": annotations},
+        "spec": {"campaignId": "c-1", "state": "Running", "complianceWindow": around_the_clock()}});
+    apply(stage, how, &file).await;
+    stage.until_ready("c-1", "True", "Running").await;
+    file
+}
+
+async fn apply(stage: &Stage, how: How, file: &Value) {
+    let (cluster, files) = (cluster(stage), [file.clone()]);
+    blocking(move || cluster.apply(how, &files)).await;
+}
+
+/// `kubectl annotate`, as a person types it.
+async fn annotate(stage: &Stage, file: &Value, words: &'static [&'static str]) {
+    let (cluster, files) = (cluster(stage), [file.clone()]);
+    let said = blocking(move || cluster.annotate(words, &files)).await;
+    assert!(said.contains("annotated"), "{said}");
+}
+
+/// As the pages say it: under a name of its own, since Flux takes back what is signed by kubectl.
+const SIGNED: [&[&str]; 3] = [
+    &["--field-manager=by-hand", "dialer.cxone-operator.io/hold=bad list"],
+    &["--field-manager=by-hand", "dialer.cxone-operator.io/release=7"],
+    &["--field-manager=by-hand", "reconcile.dialer.cxone-operator.io/requestedAt=8"],
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn hold_release_and_requested_at_survive_every_apply_of_the_file_and_show_no_difference() {
-    for first in [CLIENT_SIDE, SERVER_SIDE, AS_FLUX] {
+    for first in [CLIENT_SIDE, SERVER_SIDE, How::Flux] {
         let stage = Stage::new().await;
-        stage.sim.campaign(ORG, "c-1");
-        let file = json!({"apiVersion": "dialer.cxone-operator.io/v1alpha1", "kind": "DialerCampaignState",
-            "metadata": {"name": "c-1", "namespace": stage.namespace, "annotations": {"team": "renewals"}},
-            "spec": {"campaignId": "c-1", "state": "Running", "complianceWindow": around_the_clock()}});
-        let apply = async |how: &'static [&'static str]| {
-            let (cluster, files) = (cluster(&stage), [file.clone()]);
-            blocking(move || cluster.apply(how, &files)).await
-        };
-        apply(first).await;
-        stage.until_ready("c-1", "True", "Running").await;
-        let set = [(HOLD, "bad list"), (RELEASE, "7"), (RECONCILE, "8")];
-        for (key, value) in set {
-            stage.annotate("c-1", key, Some(value)).await;
+        let file = running(&stage, first, json!({"team": "renewals"})).await;
+        for words in SIGNED {
+            annotate(&stage, &file, words).await;
         }
         stage.until_ready("c-1", "True", "Manual").await;
-        for again in [CLIENT_SIDE, SERVER_SIDE, AS_FLUX] {
-            apply(again).await;
+        for again in [CLIENT_SIDE, SERVER_SIDE, How::Flux] {
+            apply(&stage, again, &file).await;
             let object = stage.get("c-1").await;
-            for (key, value) in set {
-                assert_eq!(
-                    object.annotations().get(key).map(String::as_str),
-                    Some(value),
-                    "{first:?} {again:?}"
-                );
+            for (key, value) in [(HOLD, "bad list"), (RELEASE, "7"), (RECONCILE, "8")] {
+                let kept = object.annotations().get(key).map(String::as_str);
+                assert_eq!(kept, Some(value), "{first:?}, then {again:?}");
             }
         }
         let (asked, files) = (cluster(&stage), [file.clone()]);
@@ -201,5 +249,62 @@ async fn hold_release_and_requested_at_survive_every_apply_of_the_file_and_show_
         stage.look("c-1").await;
         stage.until_ready("c-1", "True", "Manual").await;
         assert_eq!(stage.put_words("c-1"), ["running", "paused"], "nothing has let it go");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flux_takes_back_a_hold_that_kubectl_signed_unless_git_says_merge() {
+    const PLAIN: &[&str] = &["dialer.cxone-operator.io/hold=bad list"];
+    let held_after_flux = async |annotations: Value| {
+        let stage = Stage::new().await;
+        let file = running(&stage, How::Flux, annotations).await;
+        annotate(&stage, &file, PLAIN).await;
+        stage.until_ready("c-1", "True", "Manual").await;
+        apply(&stage, How::Flux, &file).await;
+        stage.get("c-1").await.annotations().contains_key(HOLD)
+    };
+    assert!(!held_after_flux(json!({})).await, "this is why the pages name a field manager");
+    assert!(held_after_flux(json!({"kustomize.toolkit.fluxcd.io/ssa": "Merge"})).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_default_that_is_written_out_or_left_out_again_is_no_change_and_no_difference() {
+    for how in [CLIENT_SIDE, SERVER_SIDE, How::Flux] {
+        let stage = Stage::without_operator().await;
+        let object = |kind: &str, spec: Value| {
+            json!({"apiVersion": "dialer.cxone-operator.io/v1alpha1", "kind": kind,
+                   "metadata": {"name": "least", "namespace": stage.namespace}, "spec": spec})
+        };
+        let least = vec![
+            object(
+                "DialerCampaignState",
+                json!({"campaignId": "c-1", "state": "Running", "complianceWindow": {"timeZones": ["UTC"]}}),
+            ),
+            object(
+                "CXoneTenant",
+                json!({"organization": "acme", "credentialsSecretRef": {"name": "none"},
+                   "workforce": {"url": "https://wfm.example.org/hooks"}}),
+            ),
+        ];
+        let cluster = cluster(&stage);
+        blocking(move || {
+            cluster.apply(how, &least);
+            let mut full = least.clone();
+            for (file, live) in full.iter_mut().zip(cluster.get(&least)) {
+                assert_eq!(live["metadata"]["generation"], 1);
+                assert_ne!(file["spec"], live["spec"], "there are defaults");
+                file["spec"] = live["spec"].clone();
+            }
+            for files in [&full, &least] {
+                cluster.apply(how, files);
+                for live in cluster.get(files) {
+                    assert_eq!(live["metadata"]["generation"], 1, "{how:?}: {live:#}");
+                }
+                for (way, seen) in cluster.looks(files) {
+                    assert_eq!(seen, BTreeSet::new(), "{way}");
+                }
+            }
+        })
+        .await;
     }
 }

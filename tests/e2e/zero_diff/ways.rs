@@ -13,14 +13,23 @@ use crate::kubectl::KUBECTL;
 static ARGO_DIFF: LazyLock<PathBuf> =
     LazyLock::new(|| devcluster::assets::ARGO_DIFF.path().expect("the diff of Argo CD"));
 
-/// How the files came into the cluster.
-pub const CLIENT_SIDE: &[&str] = &["apply"];
-/// As Argo CD does with server-side apply.
-pub const SERVER_SIDE: &[&str] =
-    &["apply", "--server-side", "--field-manager=argocd-controller", "--force-conflicts"];
-/// As Flux does.
-pub const AS_FLUX: &[&str] =
-    &["apply", "--server-side", "--field-manager=kustomize-controller", "--force-conflicts"];
+static FLUX_APPLY: LazyLock<PathBuf> =
+    LazyLock::new(|| devcluster::assets::FLUX_APPLY.path().expect("the apply of Flux"));
+
+/// How files come into the cluster.
+#[derive(Clone, Copy, Debug)]
+pub enum How {
+    /// By kubectl, with these arguments.
+    Kubectl(&'static [&'static str]),
+    /// By the library of Flux's kustomize-controller: it does more than an apply, see `go/fluxapply` of devcluster.
+    Flux,
+}
+
+/// As people do, and Argo CD by default.
+pub const CLIENT_SIDE: How = How::Kubectl(&["apply"]);
+/// As Argo CD does where it is told to apply server-side.
+pub const SERVER_SIDE: How =
+    How::Kubectl(&["apply", "--server-side", "--field-manager=argocd-controller", "--force-conflicts"]);
 
 /// What differs, as `kind namespace/name` by way; empty where nothing does.
 pub type Differences = BTreeMap<String, BTreeSet<String>>;
@@ -38,12 +47,42 @@ impl Cluster {
     }
 
     /// Applies the files.
-    pub fn apply(&self, how: &[&str], objects: &[Value]) -> String {
-        let args = [how, &["-f", "-"]].concat();
-        let output = self.run(&KUBECTL, &args, &list(objects));
+    pub fn apply(&self, how: How, objects: &[Value]) {
+        match how {
+            How::Kubectl(args) => drop(self.kubectl(args, objects)),
+            How::Flux => drop(self.flux_apply(objects)),
+        }
+    }
+
+    /// Runs kubectl on the files; gives what it said.
+    pub fn kubectl(&self, args: &[&str], objects: &[Value]) -> String {
+        let output = self.run(&KUBECTL, &[args, &["-f", "-"]].concat(), &list(objects));
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert!(output.status.success(), "kubectl {args:?}: {text}");
         text
+    }
+
+    /// `kubectl annotate --overwrite` with these words.
+    pub fn annotate(&self, words: &[&str], objects: &[Value]) -> String {
+        self.kubectl(&[&["annotate", "--overwrite"], words].concat(), objects)
+    }
+
+    /// The names of all admission webhooks.
+    pub fn webhooks(&self) -> String {
+        let kinds = "mutatingwebhookconfigurations,validatingwebhookconfigurations";
+        let output = self.run(&KUBECTL, &["get", kinds, "--output=name"], "");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What Flux says that it did, for each object that it did something to.
+    fn flux_apply(&self, objects: &[Value]) -> Vec<Value> {
+        let output = self.run(&FLUX_APPLY, &[], &list(objects));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let mut results: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(results.len(), objects.len(), "each object once");
+        results.retain(|result| result["action"] != "unchanged");
+        results
     }
 
     /// Holds the files against the cluster in every way that writes nothing.
@@ -57,12 +96,15 @@ impl Cluster {
 
     /// What an apply changes beyond its signature, and what a second one writes at all. Who has not applied an object before
     /// signs it, in `managedFields` or an annotation: the generation tells that nothing else became of it.
-    pub fn changed_by(&self, how: &[&str], objects: &[Value]) -> BTreeSet<String> {
+    pub fn changed_by(&self, how: How, objects: &[Value]) -> BTreeSet<String> {
         let before = self.generations(objects);
         self.apply(how, objects);
         let (signed, versions) = (self.generations(objects), self.versions(objects));
         self.apply(how, objects);
         let again = self.versions(objects);
+        if let How::Flux = how {
+            assert_eq!(self.flux_apply(objects), [] as [Value; 0], "Flux itself says so too");
+        }
         let changed = |old: &BTreeMap<String, Value>, new: &BTreeMap<String, Value>| -> BTreeSet<String> {
             new.iter()
                 .filter(|(name, version)| old[*name] != **version)
@@ -127,7 +169,8 @@ impl Cluster {
 
     /// The objects as they are in the cluster.
     pub fn get(&self, objects: &[Value]) -> Vec<Value> {
-        let output = self.run(&KUBECTL, &["get", "-f", "-", "--output=json"], &list(objects));
+        let output =
+            self.run(&KUBECTL, &["get", "-f", "-", "--output=json", "--show-managed-fields"], &list(objects));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let live: Value = serde_json::from_slice(&output.stdout).unwrap();
         live["items"].as_array().cloned().unwrap_or_else(|| vec![live])

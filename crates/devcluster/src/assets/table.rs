@@ -94,6 +94,16 @@ pub static GITOPS_ORACLE: Asset = Asset {
     module: &module!("gitops", "main.go", "lua.go", "argo.go", "kstatus.go"),
 };
 
+/// What applies as Flux does.
+pub static FLUX_APPLY: Asset = Asset {
+    name: "flux-apply",
+    version: "v1",
+    build_time: "2 minutes",
+    package: ".",
+    ldflags: "",
+    module: &module!("fluxapply", "main.go"),
+};
+
 /// All programs that can be had.
 pub static ALL: &[&Asset] =
-    &[&KUBE_APISERVER, &ETCD, &KUBECTL, &HELM, &KUBECONFORM, &GITOPS_ORACLE, &ARGO_DIFF, &IMAGE];
+    &[&KUBE_APISERVER, &ETCD, &KUBECTL, &HELM, &KUBECONFORM, &GITOPS_ORACLE, &ARGO_DIFF, &FLUX_APPLY, &IMAGE];
