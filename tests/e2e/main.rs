@@ -23,6 +23,7 @@ mod deletion;
 mod explain;
 mod flags;
 mod freeze;
+mod gitops;
 mod kubectl;
 mod late_effects;
 mod left_behind;
