@@ -13,7 +13,7 @@ FUZZ_VERSION := 0.13.1
 DENY := $(CACHE)/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 FUZZ := $(CACHE)/tools/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
 
-.PHONY: help demo test check fuzz cluster-tools generate
+.PHONY: help demo test check image image-again fuzz cluster-tools generate
 
 help: ## Show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -23,7 +23,7 @@ demo: ## See it work: a real API server, a simulated CXone, the operator (ONCE=1
 	cargo build --locked -p dialer-operator -p demo
 	@$(TARGET)/debug/demo --operator $(TARGET)/debug/dialer-operator $(if $(ONCE),--once)
 
-test: check cluster-tools ## Every check and every test
+test: check cluster-tools image-again ## Every check and every test
 	@mkdir -p $(TARGET)
 	@echo "== documentation tests"
 	cargo test --locked --workspace --doc --quiet
@@ -43,6 +43,15 @@ check: $(DENY) ## Format, lints, licences, bans, sources
 	@echo "== licences, bans, sources"
 	$(DENY) --log-level error check bans licenses sources
 
+image: ## Write the image as an OCI layout into dist/, with its bill of materials; no container engine
+	@echo "== image"
+	@IMAGE_TOOL=$$(cargo run --locked --quiet -p devcluster -- build image) image/build dist $(CACHE)/image
+
+# The tests hold the two against each other; here they are built with progress to see.
+image-again: image
+	@echo "== image, again from another folder"
+	@IMAGE_TOOL=$$(cargo run --locked --quiet -p devcluster -- build image) image/build $(TARGET)/image-again $(CACHE)/image-again/in/another/folder
+
 fuzz: $(FUZZ) ## Look for inputs that break something, FUZZ_SECONDS=20 for each target (FUZZ_TARGETS="decide window")
 	@mkdir -p $(TARGET)
 	@PATH="$(dir $(FUZZ)):$$PATH" FUZZ_CACHE=$(CACHE)/fuzz FUZZ_TARGET_DIR=$(abspath $(TARGET))/fuzz fuzz/run
@@ -51,8 +60,8 @@ cluster-tools: ## Build kube-apiserver, etcd and kubectl into the cache (minutes
 	@echo "== control plane"
 	cargo run --locked --quiet -p devcluster -- build
 
-generate: ## Write crds/ and the table of reasons in the README anew
-	cargo run --locked --quiet -- crd --dir crds
+generate: ## Write crds/, its copies for Helm and kustomize, and the table of reasons in the README anew
+	for dir in crds charts/dialer-operator/files/crds; do cargo run --locked --quiet -- crd --dir $$dir; done
 	UPDATE=1 cargo test --locked --quiet --test documentation
 
 $(DENY):

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use futures::{StreamExt, stream};
 use kube::Config;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
@@ -39,6 +40,7 @@ const TELL_PANIC_WITHIN: Duration = Duration::from_secs(1);
 pub fn run(args: RunArgs) -> Result<()> {
     let log = Log::start(&args)?;
     end_the_process_on_panic();
+    leave_no_core();
     // Twice is an error; once is what makes every client use the same provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -57,7 +59,7 @@ async fn operate(args: RunArgs, echo: NonBlocking) -> Result<()> {
         !(args.no_policies && args.require_policy),
         "--no-policies and --require-policy exclude each other: hours can't come from policies that are not read"
     );
-    let config = cluster().await?;
+    let config = kubernetes::cluster().await?;
     let (client, watching) = (connect(config.clone())?, connect(kubernetes::for_watching(&config))?);
     let readiness = Arc::new(Readiness::default());
     let (metrics, mut registry) = Metrics::new();
@@ -130,16 +132,6 @@ async fn operate(args: RunArgs, echo: NonBlocking) -> Result<()> {
     Ok(())
 }
 
-async fn cluster() -> Result<Config> {
-    // The causes are left out: a kubeconfig that can't be parsed is quoted in them, its token included.
-    let mut config = Config::infer().await.map_err(|_| {
-        anyhow!("no cluster: neither a kubeconfig (KUBECONFIG, ~/.kube/config) that can be read nor a pod's service account")
-    })?;
-    // The queue retries; a hidden retry of minutes inside a call would hold a pass.
-    config.default_retry = false;
-    Ok(config)
-}
-
 fn connect(config: Config) -> Result<kube::Client> {
     kube::Client::try_from(config).context("the cluster's address or credentials can't be used")
 }
@@ -190,6 +182,13 @@ fn end_the_process_within(patience: Duration, code: i32) {
         std::thread::sleep(patience);
         std::process::exit(code);
     });
+}
+
+/// What an abort leaves behind would hold credentials and tokens.
+fn leave_no_core() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    // Only raising a limit can be refused.
+    let _ = setrlimit(Resource::Core, none);
 }
 
 /// A panic anywhere means a defect: the process ends at once and is started anew, rather than go on without one of its tasks.

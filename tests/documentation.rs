@@ -1,6 +1,9 @@
 //! The README and the pages say what the code says. `UPDATE=1 cargo test --test documentation` writes them anew.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
 use jiff::{SignedDuration, Timestamp};
 use rules::calendar::Calendar;
 use rules::reasons::{Reason, conditions};
@@ -116,4 +119,78 @@ fn the_plan_in_the_readme_is_what_its_command_says() {
     let plan = plan.unwrap();
     assert!(plan.status.success(), "{}", String::from_utf8_lossy(&plan.stderr));
     keep(readme_path(), PLAN, &format!("```\n{}```\n", String::from_utf8(plan.stdout).unwrap()));
+}
+
+/// Every test of the tree, as `file::test`; files of a crate's `src/x_tests.rs` and of `tests/x.rs` alike.
+fn tests() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut folders: Vec<PathBuf> = ["src", "tests", "crates", "fuzz/src"]
+        .map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
+        .into();
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let file = path.file_stem().unwrap().to_str().unwrap();
+                found.extend(
+                    tests_of(&std::fs::read_to_string(&path).unwrap()).map(|test| format!("{file}::{test}")),
+                );
+            }
+        }
+    }
+    found
+}
+
+/// What stands behind `#[test]`, `#[tokio::test]` and the like.
+fn tests_of(source: &str) -> impl Iterator<Item = &str> {
+    let marked = source.split("#[").filter(|part| {
+        let attribute = part.split([']', '(']).next().unwrap();
+        attribute == "test" || attribute.ends_with("::test")
+    });
+    marked.filter_map(|part| part.split("fn ").nth(1)?.split(['(', '<']).next())
+}
+
+/// The names of tests in a page, `file::test`, without its comments.
+fn named(page: &str) -> Vec<String> {
+    let told = page.split("<!--").flat_map(|part| part.split("-->").last());
+    let quoted = told.flat_map(|part| part.split('`').skip(1).step_by(2));
+    quoted.filter(|text| text.contains("::") && !text.contains(' ')).map(str::to_owned).collect()
+}
+
+fn page(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+#[test]
+fn every_test_that_the_pages_on_security_and_invariants_name_exists() {
+    let tests = tests();
+    for (path, at_least) in [("SECURITY.md", 80), ("docs/invariants.md", 30)] {
+        let named = named(&page(path));
+        assert!(named.len() >= at_least, "{path} names {} tests", named.len());
+        let gone: Vec<_> = named
+            .iter()
+            .filter(|name| match name.strip_suffix("...") {
+                Some(begin) => !tests.iter().any(|test| test.starts_with(begin)),
+                None => !tests.contains(*name),
+            })
+            .collect();
+        assert!(gone.is_empty(), "{path} names tests that are not there: {gone:#?}");
+    }
+}
+
+#[test]
+fn every_threat_names_its_tests_or_says_why_there_is_none() {
+    let page = page("SECURITY.md");
+    let threats = page.split("## Threats").nth(1).unwrap().split("## What remains").next().unwrap();
+    let rows = threats.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| Threat |"));
+    let mut count = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        assert_eq!(cells.len(), 4, "{row}");
+        let reasoned = cells[2].trim().starts_with("no test") && cells[2].contains(':');
+        assert!(reasoned || cells[2].contains("::"), "{row}");
+        count += 1;
+    }
+    assert!(count >= 40, "{count} threats");
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use rules::kinds::{HOLD, RELEASE};
+use rules::text::clean;
 use serde::Serialize;
 
 /// No text of it is longer.
@@ -80,7 +81,7 @@ fn label<'a>(meta: &'a ObjectMeta, key: &str) -> Option<&'a str> {
 }
 
 fn cut(text: &str) -> String {
-    text.chars().take(MAX_LENGTH).collect()
+    clean(text).chars().take(MAX_LENGTH).collect()
 }
 
 #[cfg(test)]
@@ -128,6 +129,8 @@ mod tests {
         };
         assert_eq!(flux("kustomize.toolkit.fluxcd.io"), json!({"flux": "Kustomization flux/floor"}));
         assert_eq!(flux("helm.toolkit.fluxcd.io"), json!({"flux": "HelmRelease flux/floor"}));
+        let steering = told(json!({"annotations": {ARGO_TRACKING: "a\u{1b}[2J\nb\u{9b}\u{202e}c"}}));
+        assert_eq!(steering, json!({"argo": "a [2J b  c"}));
         let long = told(json!({"annotations": {ARGO_TRACKING: "é".repeat(5000)}}));
         assert_eq!(long["argo"].as_str().unwrap().chars().count(), MAX_LENGTH);
     }

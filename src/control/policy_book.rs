@@ -10,6 +10,7 @@ use kube::ResourceExt;
 use kube::core::PartialObjectMeta;
 use rules::kinds::{DialingPolicy, NamespaceSelector, PolicyRef};
 use rules::policies::{Knowledge, Policies, Policy};
+use rules::text::clean;
 
 use super::listing::{Listing, Need};
 use crate::kubernetes::{Change, PolicyObject};
@@ -194,5 +195,5 @@ impl Entry {
 }
 
 fn short(error: &str) -> String {
-    error.chars().filter(|c| !c.is_control()).take(TELL_AT_MOST).collect()
+    clean(error).chars().take(TELL_AT_MOST).collect()
 }

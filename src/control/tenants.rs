@@ -244,8 +244,7 @@ async fn reconcile(tenant: Arc<TenantObject>, ctx: Arc<Context>) -> Result<Actio
     };
     let campaigns = i32::try_from(ctx.campaigns_of(&namespace, &name).len()).ok();
     let mut told = Conditions { object, list: Vec::new() };
-    let needs_a_hand =
-        !matches!(reason, Reason::TenantReady | Reason::Unreachable | Reason::RateLimited);
+    let needs_a_hand = !matches!(reason, Reason::TenantReady | Reason::Unreachable | Reason::RateLimited);
     told.push(conditions::READY, reason == Reason::TenantReady, reason, message.clone());
     if needs_a_hand {
         // Who waits by kstatus takes Ready=False alone for work under way.

@@ -10,6 +10,7 @@ use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
 use rules::kinds::{DialerCampaignState, FINALIZER, stamp};
 use rules::reasons::{Reason, conditions};
+use rules::text::clean;
 use serde_json::json;
 use tracing::warn;
 
@@ -36,7 +37,8 @@ pub async fn reconcile(ctx: &Arc<Context>, invalid: &InvalidObject) -> Action {
 async fn tell(ctx: &Context, invalid: &InvalidObject) -> Action {
     let meta = &invalid.metadata;
     let message = format!("the object can't be decoded: {}", invalid.error);
-    let message: String = message.chars().take(1024).collect();
+    // It quotes what stands in the object.
+    let message: String = clean(&message).chars().take(1024).collect();
     warn!(namespace = meta.namespace, name = meta.name, detail = message, "nothing is started for it");
     if meta.deletion_timestamp.is_some() && meta.finalizers.iter().flatten().any(|name| name == FINALIZER) {
         return release_undecodable(ctx, meta).await;

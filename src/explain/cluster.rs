@@ -7,9 +7,11 @@ use anyhow::{Result, anyhow};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
-use kube::{Api, Client, Config, Error, Resource, ResourceExt};
+use kube::{Api, Client, Error, Resource, ResourceExt};
 use rules::kinds::{CXoneTenant, DialerCampaignState, DialingPolicy, PolicyRef};
 use serde::de::DeserializeOwned;
+
+use crate::kubernetes;
 
 /// A person waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,11 +34,7 @@ impl Cluster {
     /// # Errors
     /// Where neither is to be had.
     pub async fn connect() -> Result<Self> {
-        // The causes are left out: a kubeconfig that can't be parsed is quoted in them, its token included.
-        let mut config = Config::infer().await.map_err(|_| {
-            anyhow!("no cluster: neither a kubeconfig (KUBECONFIG, ~/.kube/config) that can be read nor a pod's service account")
-        })?;
-        config.default_retry = false;
+        let mut config = kubernetes::cluster().await?;
         (config.connect_timeout, config.read_timeout) = (Some(PATIENCE), Some(PATIENCE));
         let namespace = config.default_namespace.clone();
         let client = Client::try_from(config)

@@ -24,12 +24,12 @@ mod why_text;
 use std::io::Write;
 
 use anyhow::{Context, Result};
+use rules::text::clean;
 use serde::Serialize;
 
 use args::{Output, ShowArgs};
 pub use args::{PlanArgs, WhyArgs};
 use screen::Screen;
-pub use screen::clean;
 
 /// Tells the coming transitions.
 ///

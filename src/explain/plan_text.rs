@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use rules::text::clean;
+
 use super::bars::{CELLS, Cell};
-use super::screen::{Screen, Tone, WIDTH, clean, line, wrapped};
+use super::screen::{Screen, Tone, WIDTH, line, wrapped};
 use super::views::{Day, Holding, PlanReport, PlannedCampaign, Transition, mark};
 use super::when::{Zone, hours};
 

@@ -5,6 +5,8 @@ use std::io::IsTerminal;
 
 use clap::builder::styling::{AnsiColor, Style};
 
+use rules::text::clean;
+
 use super::args::Color;
 
 /// No line is longer, where words allow.
@@ -74,11 +76,6 @@ fn speaks_utf8() -> bool {
     let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(|name| std::env::var(name).ok());
     let first = set.filter(|value| !value.is_empty()).map(|value| value.to_ascii_lowercase()).next();
     first.is_none_or(|locale| locale.contains("utf-8") || locale.contains("utf8"))
-}
-
-/// The text without what would steer a terminal: it was written by others.
-pub fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// The words in lines no longer than [`WIDTH`], each with this indent but the first, which begins where `begun` characters stand.

@@ -1,9 +1,11 @@
 //! The only room that talks to the API server: watches, the Secret read, and every write.
 
+mod reach;
 mod secrets;
 mod watch;
 mod writes;
 
+pub use reach::cluster;
 pub use secrets::{NoKey, SecretSource, SigningSource};
 pub use watch::{
     Change, Declaration, Declarations, NamespaceObject, PolicyObject, TenantObject, Tenants, WatchFailure,

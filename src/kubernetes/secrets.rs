@@ -163,3 +163,35 @@ impl SigningSource {
         NoKey { secret: self.name.clone(), why }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use k8s_openapi::ByteString;
+
+    use super::*;
+
+    fn secret(id: &[u8], secret: &[u8]) -> Secret {
+        let data = [("clientId", id), ("clientSecret", secret)];
+        let data = data.map(|(key, bytes)| (key.to_owned(), ByteString(bytes.to_vec())));
+        Secret { data: Some(BTreeMap::from(data)), ..Secret::default() }
+    }
+
+    #[test]
+    fn credentials_of_strange_bytes_are_none_and_never_repeated() {
+        for (bytes, key) in [
+            (secret(b"id", b""), "clientSecret"),
+            (secret(b"id", b" \n"), "clientSecret"),
+            (secret(b"id", b"hunter2\xff\xfe"), "clientSecret"),
+            (secret(b"hunter2\xc3", b"secret"), "clientId"),
+        ] {
+            let missing = from_secret(&bytes).unwrap_err();
+            let told = format!("{missing} {missing:?}");
+            assert!(told.contains(key) && !told.contains("hunter2"), "{told}");
+        }
+        let kept = from_secret(&secret(b"id\n", b" a\r\nhost: b\0 \n")).unwrap();
+        assert_eq!((kept.client_id.as_str(), kept.client_secret.expose_secret()), ("id", "a\r\nhost: b\0"));
+        assert!(!format!("{kept:?}").contains("host"));
+    }
+}

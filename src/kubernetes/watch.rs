@@ -93,7 +93,7 @@ pub fn tenants(
 /// Watches policies.
 pub fn policies(client: Client) -> impl Stream<Item = Change<PolicyObject>> + use<> {
     let api: Api<PolicyObject> = Api::all(client);
-    told(relisting(move || watch(api.clone(), watched())).default_backoff())
+    told(relisting(move || watch(api.clone(), watched()), |_| true).default_backoff())
 }
 
 /// Watches the labels of namespaces: of one, or of all.
@@ -106,18 +106,21 @@ pub fn namespaces(
         Some(name) => watched().fields(&format!("metadata.name={name}")),
         None => watched(),
     };
-    told(relisting(move || watch(api.clone(), config.clone())).default_backoff())
+    told(relisting(move || watch(api.clone(), config.clone()), |_| true).default_backoff())
 }
 
-/// A watch that lists everything anew after every error: only a new list tells that nothing was missed.
-fn relisting<K, S>(begin: impl Fn() -> S) -> impl Stream<Item = watcher::Result<Event<K>>>
+/// A watch that lists everything anew after these errors: only a new list tells that nothing was missed.
+fn relisting<K, S>(
+    begin: impl Fn() -> S,
+    after: fn(&watcher::Error) -> bool,
+) -> impl Stream<Item = watcher::Result<Event<K>>>
 where
     S: Stream<Item = watcher::Result<Event<K>>>,
 {
-    stream::unfold((None, begin), |(running, begin)| async {
+    stream::unfold((None, begin), move |(running, begin)| async move {
         let mut running = running.unwrap_or_else(|| Box::pin(begin()));
         let event = running.next().await?;
-        let goes_on = event.is_ok().then_some(running);
+        let goes_on = event.as_ref().err().is_none_or(|error| !after(error)).then_some(running);
         Some((event, (goes_on, begin)))
     })
 }
@@ -138,7 +141,10 @@ where
     ObjectRef<K>: Hash + Eq + Clone,
 {
     let (store, writer) = reflector::store();
-    (store, told(watch(api, watched()).default_backoff().reflect(writer)))
+    // Who may list and not watch would start what it can never be told to stop: it lists again and again instead. Any other watch
+    // goes on where it broke off.
+    let events = relisting(move || watch(api.clone(), watched()), |error| failure(error).refused);
+    (store, told(events.default_backoff().reflect(writer)))
 }
 
 /// What these events tell.

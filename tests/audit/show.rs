@@ -50,6 +50,18 @@ fn csv_is_read_back_as_it_was_written() {
 }
 
 #[test]
+fn no_cell_is_taken_for_a_formula_by_a_spreadsheet() {
+    for evil in ["=HYPERLINK(1)", "+1", "-1", "@SUM(1)", "\\t=1", "\\r=1"] {
+        let book = Book::new();
+        book.edit(0, |text| text.replace("\"name\":\"spring\"", &format!("\"name\":\"{evil}\"")));
+        let told = book.audit(&["show", "--output", "csv"]).out;
+        let plain = evil.replace("\\t", "\t").replace("\\r", "\r");
+        assert!(told.contains(&format!("'{plain}")), "{told}");
+        assert!(!told.contains(&format!(",{plain}")) && !told.contains(&format!("\"{plain}")), "{told}");
+    }
+}
+
+#[test]
 fn what_is_no_line_is_left_out_and_said_and_a_changed_line_is_shown() {
     let book = Book::new();
     book.edit(1, |text| format!("not a line\n{}{{\"torn", text.replacen("sales", "other", 1)));

@@ -18,8 +18,7 @@ pub async fn start_cluster() -> Cluster {
 
 /// The same, of that make.
 pub async fn start_cluster_with(options: Options) -> Cluster {
-    let cluster = tokio::task::spawn_blocking(move || Cluster::start(&options)).await.unwrap();
-    let cluster = cluster.expect("a control plane");
+    let cluster = start_bare_cluster_with(options).await;
     let api: Api<CustomResourceDefinition> = Api::all(client(cluster.kubeconfig()).await);
     for (_, definition) in rules::kinds::definitions().unwrap() {
         let crd: CustomResourceDefinition = serde_json::from_value(definition).unwrap();
@@ -27,6 +26,12 @@ pub async fn start_cluster_with(options: Options) -> Cluster {
         await_condition(api.clone(), &crd.name_any(), conditions::is_crd_established()).await.unwrap();
     }
     cluster
+}
+
+/// An API server of that make, without the kinds.
+pub async fn start_bare_cluster_with(options: Options) -> Cluster {
+    let cluster = tokio::task::spawn_blocking(move || Cluster::start(&options)).await.unwrap();
+    cluster.expect("a control plane")
 }
 
 /// A client for this kubeconfig.

@@ -85,6 +85,15 @@ async fn ended_at(change: Change, deed: Deed, moment: Moment, reversed: bool) {
         stage.change("c-1", json!({"state": word(wanted)})).await;
     }
     stage.start_operator(&args);
+    if deed == Deed::StatusWrite && reversed && !stage.sim.puts("c-1").is_empty() {
+        // The close takes effect late, against the declaration: a status from before that tells of nothing.
+        let is_over = |log: &[LogEntry]| {
+            let changes: Vec<_> = log.iter().filter_map(|e| e.change.as_ref()).collect();
+            let late = changes.iter().any(|change| change.actor == Actor::Late);
+            late && changes.last().is_some_and(|last| last.to == wanted)
+        };
+        stage.until_log("the late effect, and what is made of it", is_over).await;
+    }
     let what = format!("{wanted:?} after {point}");
     let settled = stage.until("c-1", &what, |status| {
         let ready = status.condition("Ready").is_some_and(|c| c.status == "True");

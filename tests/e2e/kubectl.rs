@@ -13,7 +13,7 @@ use crate::hours::around_the_clock;
 use crate::stage::{ORG, Stage};
 
 /// The one that people have; a machine without one builds it.
-static KUBECTL: LazyLock<PathBuf> = LazyLock::new(|| {
+pub static KUBECTL: LazyLock<PathBuf> = LazyLock::new(|| {
     let found = Command::new("kubectl").args(["version", "--client"]).output();
     match found {
         Ok(output) if output.status.success() => "kubectl".into(),

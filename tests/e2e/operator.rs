@@ -18,6 +18,8 @@ pub struct Operator {
     clock_shift: Option<SignedDuration>,
     /// The point at which it ends itself, once a file exists.
     end: Option<(String, PathBuf)>,
+    /// Variables of its environment.
+    variables: Vec<(String, String)>,
     child: Option<Child>,
 }
 
@@ -31,6 +33,7 @@ impl Operator {
             folder: folder.to_owned(),
             clock_shift: None,
             end: None,
+            variables: Vec::new(),
             child: None,
         }
     }
@@ -38,6 +41,16 @@ impl Operator {
     /// From its next start on its wall clock is that far ahead.
     pub fn shift_clock(&mut self, shift: SignedDuration) {
         self.clock_shift = Some(shift);
+    }
+
+    /// From its next start on its environment has this variable.
+    pub fn environment(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
     }
 
     /// Its next process ends itself at this point, as a crash would, once it was told to by [`Operator::arm`].
@@ -77,7 +90,6 @@ impl Operator {
 
     /// Starts it; its output is appended to what earlier ones left.
     pub fn start(&mut self, args: &[&str]) {
-        assert!(self.child.is_none(), "one operator at a time");
         let mut command = Command::new(env!("CARGO_BIN_EXE_dialer-operator"));
         command.args(["run", "--admin-addr", "127.0.0.1:0"]);
         // Only on an API server of its own: it would meddle with every other test's objects.
@@ -94,7 +106,20 @@ impl Operator {
             command.args(["--allow-endpoint", &self.endpoint]);
         }
         command.args(args.iter().filter(|arg| !["--no-endpoint", "--all-namespaces"].contains(arg)));
+        self.spawn(command);
+    }
+
+    /// Starts it with these arguments and no others.
+    pub fn start_with_just(&mut self, args: &[String]) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialer-operator"));
+        command.args(args);
+        self.spawn(command);
+    }
+
+    fn spawn(&mut self, mut command: Command) {
+        assert!(self.child.is_none(), "one operator at a time");
         command.env("KUBECONFIG", &self.kubeconfig);
+        command.envs(self.variables.iter().cloned());
         if let Some(shift) = self.clock_shift {
             command.env("LD_PRELOAD", self.clock_library());
             command.env("WALL_CLOCK_SHIFT", shift.as_secs().to_string());
@@ -153,7 +178,9 @@ impl Operator {
     pub fn admin(&self) -> Option<String> {
         let log = self.log();
         let line = log.lines().rev().find(|line| line.contains("dialer-operator starts"))?;
-        let address = line.split("admin=").nth(1)?.split_whitespace().next()?;
+        // `admin=127.0.0.1:1` as text, `"admin":"127.0.0.1:1"` as JSON.
+        let after = line.split("admin").nth(1)?.trim_start_matches(['"', ':', '=']);
+        let address = after.split([' ', '"']).next()?;
         Some(format!("http://{address}"))
     }
 

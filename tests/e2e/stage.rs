@@ -82,6 +82,13 @@ impl Stage {
     }
 
     async fn set(kubeconfig: &Path, own_cluster: Option<Cluster>) -> Self {
+        let stage = Self::bare(kubeconfig, own_cluster).await;
+        stage.add_tenant("default", ORG).await;
+        stage
+    }
+
+    /// A stage on an API server that need not know the kinds yet: a namespace without a tenant.
+    pub async fn bare(kubeconfig: &Path, own_cluster: Option<Cluster>) -> Self {
         let client = client(kubeconfig).await;
         let sim = Simulator::start(SimulatorConfig::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -89,9 +96,7 @@ impl Stage {
         let operator = Operator::new(kubeconfig, &namespace, &sim.url(), folder.path());
         let kubeconfig = kubeconfig.to_owned();
         let law = Law::new(own_cluster.is_none().then(|| kubeconfig.clone()));
-        let stage = Self { namespace, sim, client, kubeconfig, operator, law, own_cluster, folder };
-        stage.add_tenant("default", ORG).await;
-        stage
+        Self { namespace, sim, client, kubeconfig, operator, law, own_cluster, folder }
     }
 
     /// The API server of this stage.

@@ -1,5 +1,7 @@
 //! What is wrong is refused, with the file, the document, the field, the value, and what would be accepted.
 
+use std::time::{Duration, Instant};
+
 use crate::command::{ALWAYS, Folder, campaign, policy};
 
 fn refusal(file: &str) -> String {
@@ -178,4 +180,47 @@ fn a_kubeconfig_that_can_not_be_parsed_is_not_quoted() {
     ]);
     let said = folder.run(&["why", "spring"]);
     assert!(!said.well && !said.err.contains("s3cret"), "{}", said.err);
+}
+
+#[test]
+fn a_proxy_that_a_kubeconfig_names_is_refused() {
+    let kubeconfig = "\
+apiVersion: v1
+kind: Config
+current-context: x
+contexts: [{name: x, context: {cluster: x, user: x}}]
+clusters: [{name: x, cluster: {server: 'https://127.0.0.1:1', proxy-url: 'http://user:s3cret@127.0.0.1:1'}}]
+users: [{name: x, user: {token: s3cret}}]
+";
+    let folder = Folder::with(&[("kubeconfig", kubeconfig)]);
+    for args in [["why", "spring"].as_slice(), &["run", "--admin-addr", "127.0.0.1:0"]] {
+        let said = folder.run(args);
+        assert!(!said.well && said.err.contains("proxy-url is not supported"), "{}", said.err);
+        assert!(!said.err.contains("s3cret"), "{}", said.err);
+    }
+}
+
+#[test]
+fn a_file_that_would_unfold_without_end_is_refused_in_time() {
+    let laughs: String =
+        (1..12).map(|n| format!("l{n}: &l{n} [{}]\n", vec![format!("*l{}", n - 1); 9].join(","))).collect();
+    let aliases = format!("l0: &l0 ha\n{laughs}");
+    let merged: String =
+        (1..12).map(|n| format!("l{n}: &l{n} {{a: *l{m}, b: *l{m}, <<: *l{m}}}\n", m = n - 1)).collect();
+    let itself = "spec: &x {complianceWindow: *x}\n".to_owned();
+    for (what, text) in [
+        ("aliases of aliases", aliases),
+        ("merges of merges", format!("l0: &l0 {{ha: ha}}\n{merged}")),
+        ("an alias of itself", itself),
+        ("lists within lists", "[".repeat(200_000)),
+        ("mappings within mappings", format!("spec: {}", "{a: ".repeat(100_000))),
+    ] {
+        let begun = Instant::now();
+        let told = refusal(&format!(
+            "apiVersion: dialer.cxone-operator.io/v1alpha1\nkind: DialerCampaignState\n{text}"
+        ));
+        assert!(told.contains("c.yaml"), "{what}: {told}");
+        assert!(told.len() < 4096, "{what}: {} bytes", told.len());
+        assert!(begun.elapsed() < Duration::from_secs(10), "{what}: {:?}", begun.elapsed());
+    }
 }

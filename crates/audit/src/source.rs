@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::names;
@@ -86,9 +86,12 @@ impl Drop for Opened {
     }
 }
 
+/// How a file is made: for the operator and, to be read, its group. The record tells who may call whom and when.
+pub(crate) const MODE: u32 = 0o640;
+
 /// Opens a file, which is made where there is none, for this process alone.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+    let file = OpenOptions::new().create(true).append(true).read(true).mode(MODE).open(path)?;
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => return Err(taken(path)),
         // Some file systems know no locks; a record without one is better than none.

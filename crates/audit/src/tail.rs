@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::chain::Head;
 use crate::names;
 use crate::reader::{MAX_LINE, parse};
+use crate::source::MODE;
 
 /// What stands in a file that is to be gone on with.
 #[derive(Debug)]
@@ -99,7 +100,7 @@ pub(crate) fn set_torn_aside(file: &File, path: &Path, tail: &Tail, now: Timesta
     let mut bytes = vec![0; usize::try_from(tail.torn).unwrap_or_default()];
     file.read_exact_at(&mut bytes, tail.whole)?;
     let kept = names::aside(path, "torn", now);
-    let keeper = OpenOptions::new().create_new(true).write(true).open(&kept);
+    let keeper = OpenOptions::new().create_new(true).write(true).mode(MODE).open(&kept);
     let keep = keeper.and_then(|mut keeper| keeper.write_all(&bytes).and_then(|()| keeper.sync_all()));
     if let Err(error) = keep {
         // Each try would leave another one behind.

@@ -3,6 +3,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -324,6 +325,28 @@ fn a_file_of_something_else_is_kept_aside_whole() {
         assert!(log.take_notes()[0].contains("foreign"));
         assert_eq!(folder.verify().noted.files_set_aside, 1);
     }
+}
+
+#[test]
+fn no_file_of_the_record_is_open_to_others() {
+    let folder = Folder::new();
+    let none_for_others = || {
+        for name in folder.named("audit") {
+            let mode = fs::metadata(folder.0.path().join(&name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o7027, 0, "{name}: {mode:o}");
+        }
+    };
+    let mut log = folder.log(Rotation { max_size: 400, ..LARGE });
+    for _ in 0..5 {
+        log.append(&told("A"), now()).unwrap();
+    }
+    log.commit().unwrap();
+    drop(log);
+    assert!(folder.named(".jsonl").len() > 1, "it was rotated");
+    add(&folder.path(), b"{\"torn");
+    folder.log(LARGE).ready(now()).unwrap();
+    assert_eq!(folder.named("torn").len(), 1);
+    none_for_others();
 }
 
 #[test]

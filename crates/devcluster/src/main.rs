@@ -58,7 +58,7 @@ enum Command {
     Status,
     /// Build programs ahead of use, and print their paths on stdout
     Build {
-        /// What to build: kube-apiserver, etcd, kubectl, helm, kubeconform, gitops-oracle [default: all]
+        /// What to build, by name; a wrong one tells which there are [default: all]
         assets: Vec<String>,
     },
 }

@@ -289,6 +289,60 @@ mod tests {
     }
 
     #[test]
+    fn no_spelling_of_another_host_passes_for_one_that_is_allowed() {
+        let list = AllowList::new(vec!["169.254.0.1".parse().unwrap(), "[fd00::1]".parse().unwrap()]);
+        let may = |text: &str| Endpoint::parse(text).is_ok_and(|endpoint| list.permits(&endpoint));
+        for text in [
+            // A host of its own before, behind or around the platform's name.
+            "https://acme.my.cxone.com@evil.example",
+            "https://evil.example/.my.cxone.com",
+            "https://evil.example\\.my.cxone.com",
+            "https://evil.example%2f.my.cxone.com",
+            "https://evil.example%00.my.cxone.com",
+            "https://evil.example:443#.my.cxone.com",
+            "https://evil.example?.my.cxone.com",
+            "https://[::1].my.cxone.com",
+            "https://acme.my.cxone.com:443@evil.example",
+            "https://acme.my.cxone.com.",
+            "https://acme.my.cxone.com..",
+            "https://.my.cxone.com",
+            // Letters that look alike, and dots that are none.
+            "https://acme.my.\u{441}xone.com",
+            "https://evil.example\u{3002}my.cxone.com",
+            "https://acme.my.cxone.com\u{3002}evil.example",
+            "https://acme.my.cxone.com\u{200b}.evil.example",
+            // Other places by their numbers, and other spellings of them.
+            "https://169.254.169.254",
+            "https://[::ffff:169.254.169.254]",
+            "https://2852039166",
+            "https://0xa9fea9fe",
+            "https://0251.0376.0251.0376",
+            "https://127.1",
+            "https://[::1]",
+            "https://[fd00::1%25eth0]",
+            "https://localhost",
+            // Other ports and schemes of what is allowed.
+            "https://acme.my.cxone.com:80",
+            "http://169.254.0.1:443",
+            "https://169.254.0.1:8443",
+            "//acme.my.cxone.com",
+            "file:///etc/passwd",
+        ] {
+            assert!(!may(text), "{text}");
+        }
+        // What is the very same place, spelled otherwise, is asked under its one spelling.
+        for (text, host) in [
+            ("https://ACME.my.CXone.com", "acme.my.cxone.com"),
+            ("https://\u{ff21}cme\u{3002}my.cxone.com", "acme.my.cxone.com"),
+            ("https://0xa9fe0001", "169.254.0.1"),
+            ("https://[FD00:0::0:1]:443", "[fd00::1]"),
+        ] {
+            assert!(may(text), "{text}");
+            assert_eq!(Endpoint::parse(text).unwrap().at(&["x"]).host_str(), Some(host));
+        }
+    }
+
+    #[test]
     fn a_list_of_entries_alone_does_not_allow_the_platform() {
         let list = AllowList::only(vec!["sink.example".parse().unwrap()]);
         assert!(list.permits(&Endpoint::parse("https://sink.example/hook").unwrap()));

@@ -8,6 +8,7 @@ use crate::inputs::{Claim, Inputs, Tenant, Window};
 use crate::kinds::{Cause, Observed, OnExternalPause, PolicyRef, RELEASE, ResumeMode};
 use crate::policies::{ActiveFreeze, Knowledge};
 use crate::reasons::Reason;
+use crate::text::clean;
 use crate::wants::Wants;
 
 /// How far the platform's clock may be from ours.
@@ -125,7 +126,8 @@ fn closed_by(
     until: Option<Timestamp>,
     detail: impl Into<String>,
 ) -> Verdict {
-    Verdict::Closed(Obstacle { reason, until, detail: detail.into(), policy })
+    // Parts of it may be what others wrote.
+    Verdict::Closed(Obstacle { reason, until, detail: clean(&detail.into()), policy })
 }
 
 fn hold(i: &Inputs<'_>) -> Verdict {
@@ -133,7 +135,7 @@ fn hold(i: &Inputs<'_>) -> Verdict {
         None => Verdict::Open,
         Some(why) if why.is_empty() => closed(Reason::Manual, None, "held by the hold annotation"),
         Some(why) => {
-            let why: String = why.chars().filter(|c| !c.is_control()).take(128).collect();
+            let why: String = why.chars().take(128).collect();
             closed(Reason::Manual, None, format!("held by the hold annotation: {why}"))
         }
     }

@@ -12,6 +12,7 @@ pub mod policy_standing;
 pub mod reasons;
 pub mod report;
 pub mod step;
+pub mod text;
 pub mod trouble;
 pub mod wants;
 pub mod zones;

@@ -9,10 +9,10 @@ use audit::{Filter, Lines, RawLine, cells};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
+use rules::text::clean;
 use serde_json::{Map, Value};
 
 use super::unless_closed;
-use crate::explain::clean;
 
 const OUTCOMES: [&str; 7] =
     ["Applied", "NotApplied", "Superseded", "Unknown", "Paused", "LeftRunning", "Retained"];
@@ -225,11 +225,9 @@ fn row(out: &mut impl Write, cells: [&str; 7]) -> io::Result<()> {
     writeln!(out, "{}", padded.collect::<Vec<_>>().join(" ").trim_end())
 }
 
-/// RFC 4180.
+/// RFC 4180; and a cell that a spreadsheet would take for a formula begins with an apostrophe.
 fn quoted(cell: &str) -> String {
-    if cell.contains(['"', ',', '\r', '\n']) {
-        format!("\"{}\"", cell.replace('"', "\"\""))
-    } else {
-        cell.to_owned()
-    }
+    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let cell = if formula { format!("'{cell}") } else { cell.to_owned() };
+    if cell.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
 }

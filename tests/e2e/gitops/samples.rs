@@ -8,9 +8,17 @@ use serde_json::{Value, json};
 
 use super::{Expected, oracle};
 
+/// An object, and what the engines said of it when it was taken: status and message.
+pub struct Sample {
+    pub object: Value,
+    pub health: (String, String),
+    pub strict: (String, String),
+    pub kstatus: (String, String),
+}
+
 /// Objects by kind and stage.
 #[derive(Default)]
-pub struct Samples(BTreeMap<(String, String), Value>);
+pub struct Samples(BTreeMap<(String, String), Sample>);
 
 impl Samples {
     /// Takes an object at its stage, as `kubectl get -o yaml` shows it.
@@ -18,10 +26,17 @@ impl Samples {
         let mut object = json!(object);
         object["metadata"].as_object_mut().unwrap().remove("managedFields");
         let kind = object["kind"].as_str().expect("a kind").to_owned();
-        assert!(self.0.insert((kind, stage.to_owned()), object).is_none(), "{stage} twice");
+        let objects = std::slice::from_ref(&object);
+        let sample = Sample {
+            health: oracle::health(&oracle::health_script(&kind), objects).remove(0),
+            strict: oracle::health(&oracle::strict_script(), objects).remove(0),
+            kstatus: oracle::kstatus(objects).remove(0),
+            object,
+        };
+        assert!(self.0.insert((kind, stage.to_owned()), sample).is_none(), "{stage} twice");
     }
 
-    pub fn get(&self, kind: &str, stage: &str) -> &Value {
+    pub fn get(&self, kind: &str, stage: &str) -> &Sample {
         let found = self.0.get(&(kind.to_owned(), stage.to_owned()));
         found.unwrap_or_else(|| panic!("no {kind} at the stage {stage}"))
     }
@@ -34,7 +49,7 @@ impl Samples {
     pub fn keep(&self, table: &[Expected]) {
         let update = std::env::var_os("UPDATE").is_some();
         for row in table {
-            let object = self.get(row.kind, row.stage);
+            let object = &self.get(row.kind, row.stage).object;
             if update {
                 let text = serde_saphyr::to_string(&anonymous(object, row)).unwrap();
                 std::fs::create_dir_all(file(row).parent().unwrap()).unwrap();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -41,6 +42,8 @@ pub enum Reply {
     Raw(String),
     /// A 200 whose body never ends.
     Endless,
+    /// This, and then that again and again, with a pause before each.
+    Stream { begin: String, again: String, pause: Duration },
     /// No answer; the connection stays open.
     Hang,
     /// The connection ends at once.
@@ -164,6 +167,14 @@ async fn write(stream: &mut BufReader<TcpStream>, reply: Reply) -> Option<()> {
             let chunk = format!("400\r\n{}\r\n", " ".repeat(1024));
             loop {
                 stream.write_all(chunk.as_bytes()).await.ok()?;
+            }
+        }
+        Reply::Stream { begin, again, pause } => {
+            stream.write_all(begin.as_bytes()).await.ok()?;
+            loop {
+                stream.write_all(again.as_bytes()).await.ok()?;
+                stream.flush().await.ok()?;
+                tokio::time::sleep(pause).await;
             }
         }
         Reply::Hang => std::future::pending().await,

@@ -7,7 +7,7 @@ mod lookup;
 mod table;
 
 pub use lookup::Places;
-pub use table::{ALL, ETCD, GITOPS_ORACLE, HELM, KUBE_APISERVER, KUBECONFORM, KUBECTL};
+pub use table::{ALL, ARGO_DIFF, ETCD, GITOPS_ORACLE, HELM, IMAGE, KUBE_APISERVER, KUBECONFORM, KUBECTL};
 
 use std::path::PathBuf;
 

@@ -2,40 +2,22 @@
 
 use super::{Asset, Module};
 
-static KUBERNETES: Module = Module {
-    go_mod: include_str!("../../go/kubernetes/go.mod"),
-    go_sum: include_str!("../../go/kubernetes/go.sum"),
-    sources: &[],
-};
-static ETCD_MODULE: Module = Module {
-    go_mod: include_str!("../../go/etcd/go.mod"),
-    go_sum: include_str!("../../go/etcd/go.sum"),
-    sources: &[],
-};
-static HELM_MODULE: Module = Module {
-    go_mod: include_str!("../../go/helm/go.mod"),
-    go_sum: include_str!("../../go/helm/go.sum"),
-    sources: &[],
-};
-static KUBECONFORM_MODULE: Module = Module {
-    go_mod: include_str!("../../go/kubeconform/go.mod"),
-    go_sum: include_str!("../../go/kubeconform/go.sum"),
-    sources: &[],
-};
-static GITOPS_MODULE: Module = Module {
-    go_mod: include_str!("../../go/gitops/go.mod"),
-    go_sum: include_str!("../../go/gitops/go.sum"),
-    sources: &[
-        ("main.go", include_str!("../../go/gitops/main.go")),
-        ("lua.go", include_str!("../../go/gitops/lua.go")),
-        ("argo.go", include_str!("../../go/gitops/argo.go")),
-        ("kstatus.go", include_str!("../../go/gitops/kstatus.go")),
-    ],
-};
+/// The module of a folder of `go/`, with those of its sources that are our own.
+macro_rules! module {
+    ($folder:literal $(, $source:literal)*) => {
+        Module {
+            go_mod: include_str!(concat!("../../go/", $folder, "/go.mod")),
+            go_sum: include_str!(concat!("../../go/", $folder, "/go.sum")),
+            sources: &[$(($source, include_str!(concat!("../../go/", $folder, "/", $source)))),*],
+        }
+    };
+}
 
 const KUBERNETES_VERSION: &str = "v1.37.2";
 const KUBERNETES_LDFLAGS: &str = "-X k8s.io/component-base/version.gitVersion=v1.37.2 \
     -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37";
+
+static KUBERNETES: Module = module!("kubernetes");
 
 /// The Kubernetes API server.
 pub static KUBE_APISERVER: Asset = Asset {
@@ -53,7 +35,7 @@ pub static ETCD: Asset = Asset {
     build_time: "1 minute",
     package: "go.etcd.io/etcd/server/v3",
     ldflags: "",
-    module: &ETCD_MODULE,
+    module: &module!("etcd"),
 };
 /// The command line client. A cluster runs without it; people rarely do.
 pub static KUBECTL: Asset = Asset {
@@ -72,7 +54,7 @@ pub static HELM: Asset = Asset {
     build_time: "2 minutes",
     package: "helm.sh/helm/v4/cmd/helm",
     ldflags: "-X helm.sh/helm/v4/internal/version.version=v4.3.1",
-    module: &HELM_MODULE,
+    module: &module!("helm"),
 };
 /// What holds manifests against schemas.
 pub static KUBECONFORM: Asset = Asset {
@@ -81,7 +63,26 @@ pub static KUBECONFORM: Asset = Asset {
     build_time: "half a minute",
     package: "github.com/yannh/kubeconform/cmd/kubeconform",
     ldflags: "-X main.version=v0.8.0",
-    module: &KUBECONFORM_MODULE,
+    module: &module!("kubeconform"),
+};
+/// What Argo CD would show as out of sync.
+pub static ARGO_DIFF: Asset = Asset {
+    name: "argo-diff",
+    version: "v1",
+    build_time: "4 minutes",
+    package: ".",
+    ldflags: "",
+    module: &module!("argodiff", "main.go"),
+};
+
+/// What writes the operator's image; the version is that of the library it is built on.
+pub static IMAGE: Asset = Asset {
+    name: "image",
+    version: "v0.22.1",
+    build_time: "half a minute",
+    package: ".",
+    ldflags: "",
+    module: &module!("image", "main.go", "sbom.go"),
 };
 /// What Argo CD and Flux make of objects: health scripts, actions, kstatus.
 pub static GITOPS_ORACLE: Asset = Asset {
@@ -90,8 +91,9 @@ pub static GITOPS_ORACLE: Asset = Asset {
     build_time: "1 minute",
     package: ".",
     ldflags: "",
-    module: &GITOPS_MODULE,
+    module: &module!("gitops", "main.go", "lua.go", "argo.go", "kstatus.go"),
 };
 
 /// All programs that can be had.
-pub static ALL: &[&Asset] = &[&KUBE_APISERVER, &ETCD, &KUBECTL, &HELM, &KUBECONFORM, &GITOPS_ORACLE];
+pub static ALL: &[&Asset] =
+    &[&KUBE_APISERVER, &ETCD, &KUBECTL, &HELM, &KUBECONFORM, &GITOPS_ORACLE, &ARGO_DIFF, &IMAGE];

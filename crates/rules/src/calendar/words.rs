@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::kinds::{Day, Hours, Zone};
+use crate::text::clean;
 
 /// The most characters that the words of a rule take.
 const AT_MOST: usize = 512;
@@ -14,8 +15,9 @@ pub(super) fn describe(hours: &[Hours], zones: &[Zone]) -> String {
     format!("{} in {}", listed(intervals), listed(zones))
 }
 
-/// The text, where it is too long cut and marked so.
+/// The text, where it is too long cut and marked so. Names and reasons in it are what others wrote.
 pub(super) fn short(text: String) -> String {
+    let text = clean(&text);
     match text.char_indices().nth(AT_MOST) {
         None => text,
         Some(_) => text.chars().take(AT_MOST - 3).chain("...".chars()).collect(),

@@ -1,0 +1,78 @@
+{{- define "dialer-operator.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Cluster-scoped objects carry the namespace: releases of one name in several namespaces must not share them. */}}
+{{- define "dialer-operator.clusterName" -}}
+{{- printf "%s-%s" (include "dialer-operator.fullname" .) .Release.Namespace -}}
+{{- end -}}
+
+{{- define "dialer-operator.selectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "dialer-operator.labels" -}}
+{{ include "dialer-operator.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "dialer-operator.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- .Values.serviceAccount.name | default (include "dialer-operator.fullname" .) -}}
+{{- else -}}
+{{- required "serviceAccount.name: must be set where serviceAccount.create is false" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "dialer-operator.image" -}}
+{{- $repository := required "image.repository: must be set: no image is published; push the one that `make image` builds and name its repository" .Values.image.repository -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" $repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "dialer-operator.auditClaim" -}}
+{{- .Values.audit.persistence.existingClaim | default (printf "%s-audit" (include "dialer-operator.fullname" .)) -}}
+{{- end -}}
+
+{{- define "dialer-operator.subjects" -}}
+- kind: ServiceAccount
+  name: {{ include "dialer-operator.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end -}}
+
+{{/* The port of HOST[:PORT], of http://HOST[:PORT] or of a URL with a path. */}}
+{{- define "dialer-operator.portOf" -}}
+{{- $authority := . | trimPrefix "https://" | trimPrefix "http://" | splitList "/" | first -}}
+{{- $default := hasPrefix "http://" . | ternary "80" "443" -}}
+{{- regexFind ":[0-9]+$" $authority | trimPrefix ":" | default $default -}}
+{{- end -}}
+
+{{/* What can't be told by the form of one value alone. */}}
+{{- define "dialer-operator.validate" -}}
+{{- if and .Values.policies.required (not .Values.policies.enabled) -}}
+{{- fail "policies.required: true needs policies.enabled: true: hours can't come from policies that are not read" -}}
+{{- end -}}
+{{- if and .Values.proxy.url .Values.proxy.secretRef -}}
+{{- fail "proxy.url and proxy.secretRef exclude each other: set one of them" -}}
+{{- end -}}
+{{- if .Values.networkPolicy.enabled -}}
+{{- if and .Values.serviceMonitor.enabled (not .Values.networkPolicy.metricsFrom) -}}
+{{- fail "networkPolicy.metricsFrom: must name who scrapes, since serviceMonitor.enabled is true and networkPolicy.enabled lets nobody else in" -}}
+{{- end -}}
+{{- if and .Values.proxy.secretRef (not .Values.networkPolicy.proxy.ports) -}}
+{{- fail "networkPolicy.proxy.ports: must be set with proxy.secretRef: the port can't be read from the Secret" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
