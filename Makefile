@@ -62,7 +62,7 @@ cluster-tools: ## Build kube-apiserver, etcd and kubectl into the cache (minutes
 
 generate: ## Write crds/, its copies for Helm and kustomize, and the table of reasons in the README anew
 	for dir in crds charts/dialer-operator/files/crds; do cargo run --locked --quiet -- crd --dir $$dir; done
-	UPDATE=1 cargo test --locked --quiet --test documentation
+	UPDATE=1 cargo test --locked --quiet --test documentation --test gitops
 
 $(DENY):
 	@echo "== installing cargo-deny $(DENY_VERSION) into $(CACHE) (about two minutes, once)"

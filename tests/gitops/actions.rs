@@ -90,7 +90,10 @@ fn reconcile_asks_for_a_look_and_leaves_a_hold_alone() {
 
 #[test]
 fn the_scripts_write_the_annotations_that_the_operator_reads() {
-    assert_eq!((rules::kinds::HOLD, rules::kinds::RELEASE, rules::kinds::RECONCILE), (HOLD, RELEASE, RECONCILE));
+    assert_eq!(
+        (rules::kinds::HOLD, rules::kinds::RELEASE, rules::kinds::RECONCILE),
+        (HOLD, RELEASE, RECONCILE)
+    );
 }
 
 /// The same in the form of Argo CD's own tests.

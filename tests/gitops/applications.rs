@@ -17,7 +17,8 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 
 /// The folder of the example repository, or of this one, that a source and a path mean.
 fn folder(source: &str, path: &str) -> std::path::PathBuf {
-    let root = if source == "dialer" { oracle::deploy().join("example") } else { oracle::deploy().join("..") };
+    let root =
+        if source == "dialer" { oracle::deploy().join("example") } else { oracle::deploy().join("..") };
     root.join(path)
 }
 

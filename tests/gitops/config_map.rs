@@ -42,7 +42,9 @@ fn actions(kind: &str) -> Option<String> {
 }
 
 fn config_map() -> String {
-    let mut out = format!("{HEAD}apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: argocd-cm\n  namespace: argocd\ndata:\n");
+    let mut out = format!(
+        "{HEAD}apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: argocd-cm\n  namespace: argocd\ndata:\n"
+    );
     for kind in KINDS {
         let key = |part: &str| format!("resource.customizations.{part}.dialer.cxone-operator.io_{kind}");
         block(&mut out, 2, &key("health"), &read(oracle::health_script(kind)));
@@ -67,7 +69,8 @@ fn the_snippet_for_argocd_cm_is_what_the_scripts_come_to() {
         let script = &data[format!("resource.customizations.health.dialer.cxone-operator.io_{kind}")];
         assert_eq!(script, &json!(read(oracle::health_script(kind))));
     }
-    let actions = data["resource.customizations.actions.dialer.cxone-operator.io_DialerCampaignState"].as_str();
+    let actions =
+        data["resource.customizations.actions.dialer.cxone-operator.io_DialerCampaignState"].as_str();
     let actions: Value = serde_saphyr::from_str(actions.unwrap()).unwrap();
     assert!(actions["discovery.lua"].is_string());
     assert_eq!(actions["definitions"].as_array().unwrap().len(), 3);

@@ -1,4 +1,4 @@
-//! What stands under deploy/argocd and deploy/flux: the scripts in their engine on the test data, and the files that are made of them.
+//! What stands under deploy/argocd and deploy/flux: the scripts in their engine, on the test data, and the files made of them.
 //! `UPDATE=1 cargo test --test gitops` writes the generated ones anew.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -26,7 +26,11 @@ fn each_health_test_in_argos_own_form_holds_in_its_engine_and_no_test_data_is_le
         let said = oracle::health(&oracle::health_script(kind), &objects);
         for (test, (status, message)) in tests.iter().zip(said) {
             let expected = &test["healthStatus"];
-            assert_eq!((&expected["status"], &expected["message"]), (&status.into(), &message.into()), "{test}");
+            assert_eq!(
+                (&expected["status"], &expected["message"]),
+                (&status.into(), &message.into()),
+                "{test}"
+            );
         }
         let files = std::fs::read_dir(folder.join("testdata")).unwrap().count();
         assert_eq!(files, tests.len(), "{kind}: test data that no test names");

@@ -31,11 +31,6 @@ pub fn health(script: &Path, objects: &[Value]) -> Vec<(String, String)> {
     said(&ask("health", &[script.to_str().unwrap()], objects))
 }
 
-/// What kstatus says of each object: status and message.
-pub fn kstatus(objects: &[Value]) -> Vec<(String, String)> {
-    said(&ask("kstatus", &[], objects))
-}
-
 /// One answer for each object.
 pub fn ask(command: &str, arguments: &[&str], objects: &[Value]) -> Vec<Value> {
     let oracle = devcluster::assets::GITOPS_ORACLE.path().expect("the oracle");
@@ -56,7 +51,8 @@ pub fn ask(command: &str, arguments: &[&str], objects: &[Value]) -> Vec<Value> {
     answers
 }
 
-fn said(answers: &[Value]) -> Vec<(String, String)> {
+/// Status and message of each answer.
+pub fn said(answers: &[Value]) -> Vec<(String, String)> {
     let word = |answer: &Value, field: &str| answer[field].as_str().unwrap_or_default().to_owned();
     answers.iter().map(|answer| (word(answer, "status"), word(answer, "message"))).collect()
 }

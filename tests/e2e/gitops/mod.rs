@@ -7,6 +7,7 @@ mod stages;
 mod waves;
 
 use samples::Samples;
+use serde_json::Value;
 
 /// An object at a stage: what Argo CD's health, the strict script and kstatus must say of it.
 pub struct Expected {
@@ -87,6 +88,11 @@ async fn at_every_stage_argo_and_flux_say_what_the_table_says_and_the_test_data_
     let wrong: Vec<String> = TABLE.iter().flat_map(|row| deviations(row, &samples)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     samples.keep(TABLE);
+}
+
+/// What kstatus says of each object: status and message.
+fn kstatus(objects: &[Value]) -> Vec<(String, String)> {
+    oracle::said(&oracle::ask("kstatus", &[], objects))
 }
 
 /// What the engines said otherwise than the table.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Expected, oracle};
+use super::{Expected, kstatus, oracle};
 
 /// An object, and what the engines said of it when it was taken: status and message.
 pub struct Sample {
@@ -30,7 +30,7 @@ impl Samples {
         let sample = Sample {
             health: oracle::health(&oracle::health_script(&kind), objects).remove(0),
             strict: oracle::health(&oracle::strict_script(), objects).remove(0),
-            kstatus: oracle::kstatus(objects).remove(0),
+            kstatus: kstatus(objects).remove(0),
             object,
         };
         assert!(self.0.insert((kind, stage.to_owned()), sample).is_none(), "{stage} twice");

@@ -131,9 +131,9 @@ async fn campaigns(stage: &Stage, samples: &mut Samples) {
             stage.annotate(name, HOLD, Some("the list is being checked")).await;
         }
     }
-    let reached = cast().into_iter().map(async |(name, _, _, _, word, reason)| {
-        (name, stage.until_ready(name, word, reason).await)
-    });
+    let reached = cast()
+        .into_iter()
+        .map(async |(name, _, _, _, word, reason)| (name, stage.until_ready(name, word, reason).await));
     for (name, object) in futures::future::join_all(reached).await {
         samples.take(name, &object);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use simulator::{Effect, Fault, FaultRoute, State};
 
-use super::oracle;
+use super::{kstatus, oracle};
 use crate::stage::{ORG, Stage};
 
 /// The object as it was read, and the states of the campaign just before and after.
@@ -60,7 +60,7 @@ async fn through_a_transition_neither_engine_ever_says_that_it_is_done_before_cx
     let objects: Vec<Value> = looks.iter().map(|look| look.object.clone()).collect();
     let argo = oracle::health(&oracle::health_script("DialerCampaignState"), &objects);
     let strict = oracle::health(&oracle::strict_script(), &objects);
-    let flux = oracle::kstatus(&objects);
+    let flux = kstatus(&objects);
     let mut done_in = std::collections::BTreeMap::<i64, [usize; 2]>::new();
     for (i, Look { object, states }) in looks.iter().enumerate() {
         let done = [argo[i].0 == "Healthy", strict[i].0 == "Healthy", flux[i].0 == "Current"];
