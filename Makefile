@@ -67,9 +67,9 @@ cluster-tools: ## Build kube-apiserver, etcd and kubectl into the cache (minutes
 	@echo "== control plane"
 	cargo run --locked --quiet -p devcluster -- build
 
-generate: ## Write crds/, its copies for Helm and kustomize, and the table of reasons in the README anew
+generate: ## Write anew what is generated: crds/ and its copies, the kustomize base, argocd-cm.yaml, tables of the documents
 	for dir in crds charts/dialer-operator/files/crds deploy/kustomize/crds; do cargo run --locked --quiet -- crd --dir $$dir; done
-	UPDATE=1 cargo test --locked --quiet --test documentation
+	UPDATE=1 cargo test --locked --quiet --test documentation --test gitops
 	UPDATE=1 cargo test --locked --quiet --test chart kustomize
 
 $(DENY):

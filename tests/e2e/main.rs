@@ -24,6 +24,7 @@ mod example;
 mod explain;
 mod flags;
 mod freeze;
+mod gitops;
 mod hostile;
 mod install;
 mod kubectl;

@@ -120,6 +120,7 @@ fn running_where_it_may_not_is_a_violation_after_ten_seconds_and_no_longer_once_
     sim.run(4);
     assert_eq!(sim.condition("Violation"), Some(("True".into(), "OutsideWindow".into())));
     assert_eq!(sim.ready(), "False OutsideWindow");
+    assert_eq!(sim.condition("Stalled"), sim.condition("Violation"), "kstatus knows no Violation");
     assert_eq!(sim.condition("Reconciling"), None);
     sim.run(150);
     assert_eq!((sim.condition("Violation"), sim.ready()), (None, "True OutsideWindow".into()));

@@ -47,9 +47,10 @@ end
 if ready.status ~= "True" then
   return health("Degraded", told(ready))
 end
+-- From here on the strict script (deploy/argocd/strict) differs.
 if is_true("Held") and ready.reason == found.Held.reason then
   local next = obj.status.nextTransition
-  local until_when = "; no end is known"
+  local until_when = ""
   if next ~= nil and next.to == "Running" then
     until_when = "; until " .. next.at
   end
