@@ -193,6 +193,7 @@ impl Subject {
         let there = Meta::of(live);
         Meta {
             generation: there.generation + i64::from(live.spec != self.object.spec),
+            hold_is_fleeting: own.hold.is_none() && there.hold_is_fleeting,
             hold: own.hold.or(there.hold),
             release: own.release.or(there.release),
             reconcile: own.reconcile.or(there.reconcile),

@@ -16,7 +16,7 @@ use simulator::{LogEntry, Route, State};
 use self::repository::DRILL;
 use self::ways::{CLIENT_SIDE, Cluster, How, SERVER_SIDE};
 use crate::hours::around_the_clock;
-use crate::stage::{ORG, Stage, hand};
+use crate::stage::{ORG, Stage, hand, says};
 use crate::waiting::until_object;
 
 /// The stages to which the operator brings the campaigns of the drill.
@@ -259,12 +259,18 @@ async fn flux_takes_back_a_hold_that_kubectl_signed_unless_git_says_merge() {
         let stage = Stage::new().await;
         let file = running(&stage, How::Flux, annotations).await;
         annotate(&stage, &file, PLAIN).await;
-        stage.until_ready("c-1", "True", "Manual").await;
+        let held = stage.until_ready("c-1", "True", "Manual").await;
+        let warned = says(&held, "Held").unwrap().2.contains("Flux takes back what kubectl signed");
         apply(&stage, How::Flux, &file).await;
-        stage.get("c-1").await.annotations().contains_key(HOLD)
+        (warned, stage.get("c-1").await.annotations().contains_key(HOLD))
     };
-    assert!(!held_after_flux(json!({})).await, "this is why the pages name a field manager");
-    assert!(held_after_flux(json!({"kustomize.toolkit.fluxcd.io/ssa": "Merge"})).await);
+    let taken_back = held_after_flux(json!({})).await;
+    assert_eq!(
+        taken_back,
+        (true, false),
+        "it is said before, and this is why the pages name a field manager"
+    );
+    assert_eq!(held_after_flux(json!({"kustomize.toolkit.fluxcd.io/ssa": "Merge"})).await, (false, true));
 }
 
 #[tokio::test(flavor = "multi_thread")]

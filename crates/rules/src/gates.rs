@@ -131,14 +131,13 @@ fn closed_by(
 }
 
 fn hold(i: &Inputs<'_>) -> Verdict {
-    match &i.meta.hold {
-        None => Verdict::Open,
-        Some(why) if why.is_empty() => closed(Reason::Manual, None, "held by the hold annotation"),
-        Some(why) => {
-            let why: String = why.chars().take(128).collect();
-            closed(Reason::Manual, None, format!("held by the hold annotation: {why}"))
-        }
-    }
+    let Some(why) = &i.meta.hold else { return Verdict::Open };
+    let why: String = why.chars().take(128).collect();
+    let why = if why.is_empty() { why } else { format!(": {why}") };
+    let fleeting =
+        "; Flux takes back what kubectl signed: set it in other words with --field-manager=by-hand";
+    let fleeting = if i.meta.hold_is_fleeting { fleeting } else { "" };
+    closed(Reason::Manual, None, format!("held by the hold annotation{why}{fleeting}"))
 }
 
 /// Closes where one of the freezes pauses what runs; holds starts where none does. It is that of the freeze that ends last, of

@@ -7,6 +7,7 @@ use kube::ResourceExt;
 
 use crate::calendar::{Calendar, Cap, NoCalendar, WindowView};
 use crate::campaign::Campaign;
+use crate::flux;
 use crate::kinds::{
     ComplianceWindow, DialerCampaignState, DialerCampaignStateSpec, FINALIZER, HOLD, RECONCILE, RELEASE,
 };
@@ -50,6 +51,8 @@ pub struct Meta {
     pub generation: i64,
     /// The hold annotation's value.
     pub hold: Option<String>,
+    /// Whether Flux will take the hold back.
+    pub hold_is_fleeting: bool,
     /// The release annotation's value.
     pub release: Option<String>,
     /// The reconcile annotation's value.
@@ -67,6 +70,7 @@ impl Meta {
         Self {
             generation: object.metadata.generation.unwrap_or_default(),
             hold: annotation(HOLD),
+            hold_is_fleeting: flux::takes_hold_back(&object.metadata),
             release: annotation(RELEASE),
             reconcile: annotation(RECONCILE),
             deleting: object.metadata.deletion_timestamp.is_some(),

@@ -3,6 +3,7 @@
 pub mod calendar;
 pub mod campaign;
 pub mod decide;
+mod flux;
 pub mod gates;
 pub mod inputs;
 pub mod kinds;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulator::{Effect, Fault, FaultRoute, State};
+use tokio::sync::watch::{self, Receiver};
 
 use super::{kstatus, oracle};
 use crate::stage::{ORG, Stage};
@@ -15,9 +16,10 @@ struct Look {
     states: [State; 2],
 }
 
-/// Looks again and again while something is done.
-async fn looks_while(stage: &Stage, doing: impl Future<Output = ()>) -> Vec<Look> {
+/// Looks again and again while something is done, which is told how many looks there have been.
+async fn looks_while(stage: &Stage, doing: impl AsyncFnOnce(Receiver<usize>)) -> Vec<Look> {
     let looks = Mutex::new(Vec::new());
+    let (count, counted) = watch::channel(0);
     let campaign = stage.sim.campaign(ORG, "c-1");
     let looking = async {
         loop {
@@ -25,15 +27,23 @@ async fn looks_while(stage: &Stage, doing: impl Future<Output = ()>) -> Vec<Look
             if let Some(object) = stage.campaigns().get_opt("c-1").await.unwrap() {
                 let states = [before, campaign.state()];
                 looks.lock().unwrap().push(Look { object: json!(object), states });
+                count.send_modify(|count| *count += 1);
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     tokio::select! {
         () = looking => {}
-        () = doing => {}
+        () = doing(counted) => {}
     }
     looks.into_inner().unwrap()
+}
+
+/// Waits for a look that begins now.
+async fn looked_at(looks: &mut Receiver<usize>) {
+    let now = *looks.borrow();
+    // The next one may have begun before.
+    looks.wait_for(|count| *count >= now + 2).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,15 +55,18 @@ async fn through_a_transition_neither_engine_ever_says_that_it_is_done_before_cx
     stage.sim.fault(Fault::new(FaultRoute::StatePut, late).campaign("c-1"));
     stage.declare("c-1", "Running", json!({})).await;
     stage.start_operator(&[]);
-    let looks = looks_while(&stage, async {
+    let looks = looks_while(&stage, async |mut looks| {
         stage.until_ready("c-1", "True", "Running").await;
+        looked_at(&mut looks).await;
         for state in ["Paused", "Running", "Stopped", "Running"] {
             stage.change("c-1", json!({"state": state})).await;
             stage.until_ready("c-1", "True", state).await;
+            looked_at(&mut looks).await;
         }
         // A change that needs no work is no excuse to speak of what was before.
         stage.change("c-1", json!({"checkIntervalSeconds": 30})).await;
         stage.until_ready("c-1", "True", "Running").await;
+        looked_at(&mut looks).await;
     })
     .await;
 
@@ -78,5 +91,6 @@ async fn through_a_transition_neither_engine_ever_says_that_it_is_done_before_cx
     }
     println!("FIGURE looks by generation, [under way, done]: {done_in:?}");
     let awaited = done_in.values().take(5).all(|[under_way, _]| *under_way > 0);
-    assert!(done_in.len() == 6 && awaited, "{done_in:?}");
+    let seen = done_in.values().all(|[_, done]| *done > 0);
+    assert!(done_in.len() == 6 && awaited && seen, "{done_in:?}");
 }
