@@ -57,10 +57,10 @@ pub struct RunArgs {
     /// Append the audit record to this file too. Starts are held while it can't be written.
     #[arg(long, env = "DIALER_AUDIT_LOG", value_name = "FILE")]
     pub audit_log: Option<OrEmpty<PathBuf>>,
-    /// A file of the audit record that would grow beyond this is put by under a name of its own; none is ever deleted.
+    /// A file of the audit record that would grow beyond this is put by under a name of its own; none is ever deleted. From 1MiB to 16GiB.
     #[arg(long, env = "DIALER_AUDIT_LOG_MAX_SIZE", value_name = "SIZE", default_value = "64MiB", value_parser = audit::size)]
     pub audit_log_max_size: u64,
-    /// The same for a file whose first line is that old when the next is written.
+    /// The same for a file whose first line is that old when the next is written. From 1m to 3660d.
     #[arg(long, env = "DIALER_AUDIT_LOG_MAX_AGE", value_name = "TIME", default_value = "7d", value_parser = audit::age)]
     pub audit_log_max_age: Duration,
     /// How logs look.
