@@ -1,6 +1,7 @@
 //! People and machines around the operator that mean harm, or do it.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use simulator::{Effect, Fault, FaultRoute, State};
 
 use crate::hours::{around_the_clock, closed_now};
-use crate::stage::{ORG, Stage, ms_after};
+use crate::stage::{ORG, PATIENCE, Stage, ms_after};
 
 /// Clears a screen, forges a line of a log, and turns round what follows.
 const EVIL: &str = "evil\u{1b}[2J\u{9b}31m\r\n2026-01-01T00:00:00Z  INFO all is well\u{2028}\u{202e}txet";
@@ -40,6 +41,13 @@ async fn what_people_write_steers_neither_a_terminal_nor_a_log_nor_the_record() 
     let all = |s: &CampaignStatus| s.condition("Held").is_some_and(|c| c.message.contains("annotation"));
     let object = stage.until("c-1", "all that holds it", all).await;
 
+    // Events follow status.
+    let told = async {
+        while !strings(&json!(stage.events("c-1").await)).iter().any(|text| text.contains("evil")) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, told).await.expect("an Event tells why it is held");
     let conditions = json!(object.status.unwrap().conditions);
     let told = [conditions, json!(stage.events("c-1").await), json!(stage.audit("c-1"))];
     for (told, place) in told.iter().zip(["status", "events", "audit"]) {

@@ -12,6 +12,7 @@ use super::Install;
 use super::helm::CHART;
 use crate::hours::around_the_clock;
 use crate::stage::{ORG, Stage};
+use crate::waiting::until_object;
 
 /// The chart as it was when it was first complete; see the README beside it.
 pub const FIRST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/install/first-chart.tgz");
@@ -40,6 +41,29 @@ async fn put_campaigns_in_place(stage: &Stage) {
     stage.until("paused-for-a-while", "a pause that ends", |s| s.pause.is_some()).await;
     stage.until_ready("held", "True", "Manual").await;
     stage.until("paused-by-another", "a pause by another", |s| s.external_pause.is_some()).await;
+    let all = i32::try_from(CAMPAIGNS.len()).ok();
+    let counts = |tenant: Option<&CXoneTenant>| {
+        tenant.and_then(|t| t.status.as_ref()).is_some_and(|status| status.campaigns == all)
+    };
+    until_object(&stage.tenants(), "default", counts).await.expect("the tenant counts them");
+    let counts = |policy: Option<&DialingPolicy>| {
+        policy.and_then(|p| p.status.as_ref()).is_some_and(|status| status.campaigns == all)
+    };
+    until_object(&stage.policies(), &stage.policy("hours"), counts).await.expect("the policy counts them");
+    let before = reads(stage);
+    until_looked_at(stage, &before).await;
+}
+
+/// How often each campaign has been read.
+fn reads(stage: &Stage) -> Vec<usize> {
+    CAMPAIGNS.iter().map(|name| stage.requests(name, Route::StateGet).len()).collect()
+}
+
+/// Waits until each has been looked at: what the first look brings is written before the second one.
+async fn until_looked_at(stage: &Stage, before: &[usize]) {
+    for (name, before) in CAMPAIGNS.iter().zip(before) {
+        stage.until_requests(name, Route::StateGet, before + 2).await;
+    }
 }
 
 /// Every object of our kinds, with all that the API server has of it.
@@ -73,13 +97,9 @@ async fn installed_description(stage: &Stage) -> Option<String> {
 /// The operator of the Deployment as it is now takes the place of the one before, and has looked at every campaign.
 async fn replace_the_pod(install: &mut Install) {
     assert!(install.stage.operator.stop(), "it ends well: {}", install.stage.operator.log());
-    let reads = |stage: &Stage, name: &str| stage.requests(name, Route::StateGet).len();
-    let before: Vec<usize> = CAMPAIGNS.iter().map(|name| reads(&install.stage, name)).collect();
+    let before = reads(&install.stage);
     install.start().await;
-    for (name, before) in CAMPAIGNS.iter().zip(before) {
-        // What the first look brings is written before the second one.
-        install.stage.until_requests(name, Route::StateGet, before + 2).await;
-    }
+    until_looked_at(&install.stage, &before).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
