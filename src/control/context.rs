@@ -46,6 +46,8 @@ impl Context {
         if self.readiness.listed(list) {
             let (campaigns, tenants) = (self.declarations.state().len(), self.tenants.state().len());
             info!(campaigns, tenants, policies = self.policies.count().0, "ready");
+            // From here on counts are whole.
+            self.policies_changed.notify_one();
         }
     }
 

@@ -90,7 +90,12 @@ async fn tell_all(ctx: &Context, Memory { told_bad, unwritten }: &mut Memory) ->
 fn status(ctx: &Context, object: &DialingPolicy, policy: &Arc<Policy>) -> PolicyStatus {
     // A search of 400 days can take its time: the other tasks of this thread go elsewhere meanwhile.
     let standing = tokio::task::block_in_place(|| standing(policy, clock::now().wall));
-    let campaigns = ctx.board.count(|namespace| ctx.policies.selects(policy, namespace));
+    let campaigns = if ctx.readiness.all_listed() {
+        i32::try_from(ctx.board.count(|namespace| ctx.policies.selects(policy, namespace))).ok()
+    } else {
+        // A count of what has come so far would be taken back in a moment, at every start.
+        object.status.as_ref().and_then(|status| status.campaigns)
+    };
     let generation = object.metadata.generation.unwrap_or_default();
     let ready = match standing.state {
         PolicyState::Unreadable => (false, Reason::PolicyUnreadable, standing.message.as_str()),
@@ -98,7 +103,7 @@ fn status(ctx: &Context, object: &DialingPolicy, policy: &Arc<Policy>) -> Policy
     };
     PolicyStatus {
         observed_generation: generation,
-        campaigns: i32::try_from(campaigns).ok(),
+        campaigns,
         state: Some(standing.state),
         next_change: standing.next_change.map(stamp_up),
         conditions: conditions_of(object.status.as_ref(), generation, ready),

@@ -242,7 +242,12 @@ async fn reconcile(tenant: Arc<TenantObject>, ctx: Arc<Context>) -> Result<Actio
             (host, Reason::EndpointNotAllowed, why)
         }
     };
-    let campaigns = i32::try_from(ctx.campaigns_of(&namespace, &name).len()).ok();
+    let counted = ctx.readiness.has(List::Campaigns);
+    let campaigns = match &object.status {
+        // A count of what has come so far would be taken back in a moment, at every start.
+        Some(status) if !counted => status.campaigns,
+        _ => i32::try_from(ctx.campaigns_of(&namespace, &name).len()).ok().filter(|_| counted),
+    };
     let mut told = Conditions { object, list: Vec::new() };
     let needs_a_hand = !matches!(reason, Reason::TenantReady | Reason::Unreachable | Reason::RateLimited);
     told.push(conditions::READY, reason == Reason::TenantReady, reason, message.clone());
@@ -261,7 +266,7 @@ async fn reconcile(tenant: Arc<TenantObject>, ctx: Arc<Context>) -> Result<Actio
     }
     let retry = write(&ctx, object, &status).await;
     let ready = matches!(reason, Reason::TenantReady);
-    Ok(Action::requeue(if retry { Duration::from_secs(1) } else { next_check(ready) }))
+    Ok(Action::requeue(if retry || !counted { Duration::from_secs(1) } else { next_check(ready) }))
 }
 
 fn next_check(ready: bool) -> Duration {
