@@ -1,6 +1,7 @@
 //! The examples for Argo CD and Flux: what they name is there.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -48,15 +49,20 @@ fn flux_kustomizations_come_in_order_and_a_stop_waits_for_no_health() {
         if source == "dialer" {
             let path = folder(source, text(step, "/spec/path"));
             assert!(path.join("kustomization.yaml").is_file(), "{}", path.display());
+        } else {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(text(step, "/spec/path"));
+            assert!(path.join("kustomization.yaml").is_file(), "{}", path.display());
         }
+        let is_free = step["spec"]["dependsOn"].is_null();
+        assert_eq!(is_free, ["dialer-kinds", "dialer-campaigns"].contains(&name), "{name}");
         for dependency in step["spec"]["dependsOn"].as_array().into_iter().flatten() {
             assert!(before.contains(text(dependency, "/name")), "{name} comes before {dependency}");
         }
         let waits = step["spec"]["wait"].as_bool().unwrap();
-        assert_eq!(waits, ["dialer-operator", "dialer-policies"].contains(&name), "{name}");
+        assert_eq!(waits, ["dialer-kinds", "dialer-operator", "dialer-policies"].contains(&name), "{name}");
         before.insert(name);
     }
-    assert_eq!(before.len(), 4);
+    assert_eq!(before.len(), 5);
 }
 
 #[test]
