@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use tempfile::TempDir;
 
 use crate::assets::Asset;
 use crate::logs::tail;
@@ -16,26 +15,20 @@ const OTHERWISE: &str = "or set KUBEBUILDER_ASSETS to a folder with kube-apiserv
 /// How much of Go's output an error shows, in lines.
 const SHOWN: usize = 20;
 
-/// Builds a program from its Go module into the file `target`, which appears complete or not at all.
-pub(crate) fn build(asset: &Asset, target: &Path) -> Result<()> {
+/// Builds a program from its Go module in a folder that is empty and the build's own; returns the program's path there.
+pub(crate) fn build(asset: &Asset, workshop: &Path) -> Result<PathBuf> {
     let go = find_go()?;
-    let workshop = open_workshop(asset, target)?;
-    check_version(&go, workshop.path())?;
-    let finished = run_go(&go, asset, workshop.path())?;
-    fs::rename(finished, target)
-        .with_context(|| format!("can't move the finished build to {}", target.display()))
+    lay_out(asset, workshop)?;
+    check_version(&go, workshop)?;
+    run_go(&go, asset, workshop)
 }
 
-/// A folder beside the target, so that the finished program can be renamed into place.
-fn open_workshop(asset: &Asset, target: &Path) -> Result<TempDir> {
-    let cache = target.parent().context("a program needs a folder")?;
-    let workshop = tempfile::Builder::new().prefix("build-").tempdir_in(cache);
-    let workshop = workshop.with_context(|| format!("can't create a folder in {}", cache.display()))?;
+fn lay_out(asset: &Asset, workshop: &Path) -> Result<()> {
     for (name, text) in asset.module_files() {
-        fs::write(workshop.path().join(name), text)?;
+        fs::write(workshop.join(name), text)?;
     }
-    fs::create_dir(workshop.path().join("tmp"))?;
-    Ok(workshop)
+    fs::create_dir(workshop.join("tmp"))?;
+    Ok(())
 }
 
 /// The path is looked up here because the build runs in another folder, and to say in time what is missing.

@@ -43,7 +43,11 @@ impl Places {
         self.find_or(asset, go_build::build)
     }
 
-    fn find_or(&self, asset: &Asset, build: impl FnOnce(&Asset, &Path) -> Result<()>) -> Result<PathBuf> {
+    fn find_or(
+        &self,
+        asset: &Asset,
+        build: impl FnOnce(&Asset, &Path) -> Result<PathBuf>,
+    ) -> Result<PathBuf> {
         if let Some(given) = self.given(asset)? {
             return Ok(given);
         }
@@ -57,7 +61,13 @@ impl Places {
         let _lock = lock(&folder.join("lock"), asset)?;
         // Who held the lock before us may have built it.
         if !cached.is_file() {
-            build(asset, &cached)?;
+            let workshop = tempfile::Builder::new().prefix("build-").tempdir_in(&folder);
+            let workshop =
+                workshop.with_context(|| format!("can't create a folder in {}", folder.display()))?;
+            let finished = build(asset, workshop.path())?;
+            // Others look without the lock: the program appears whole or not at all.
+            fs::rename(finished, &cached)
+                .with_context(|| format!("can't move the finished build to {}", cached.display()))?;
         }
         Ok(cached)
     }
@@ -106,8 +116,14 @@ mod tests {
     use super::super::{ETCD, KUBE_APISERVER};
     use super::*;
 
-    fn no_build(asset: &Asset, _: &Path) -> Result<()> {
+    fn no_build(asset: &Asset, _: &Path) -> Result<PathBuf> {
         panic!("{} is built, though there is one", asset.name)
+    }
+
+    fn write(workshop: &Path) -> Result<PathBuf> {
+        let program = workshop.join("program");
+        fs::write(&program, "built")?;
+        Ok(program)
     }
 
     fn touch(path: &Path) {
@@ -119,7 +135,7 @@ mod tests {
     fn a_given_program_comes_before_a_cached_one_and_that_before_a_build() {
         let folder = tempfile::tempdir().unwrap();
         let mut places = Places { given: None, cache: folder.path().join("cache") };
-        let built = places.find_or(&ETCD, |_, path| Ok(fs::write(path, "built")?)).unwrap();
+        let built = places.find_or(&ETCD, |_, workshop| write(workshop)).unwrap();
         assert_eq!(fs::read_to_string(&built).unwrap(), "built");
         assert_eq!(places.find_or(&ETCD, no_build).unwrap(), built);
 
@@ -161,9 +177,11 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     together.wait();
-                    let found = places.find_or(&ETCD, |_, path| {
+                    let found = places.find_or(&ETCD, |_, workshop| {
                         builds.fetch_add(1, Ordering::SeqCst);
-                        Ok(fs::write(path, "built")?)
+                        let written = write(workshop);
+                        assert!(!places.cached(&ETCD).exists(), "a program is there before it is whole");
+                        written
                     });
                     assert_eq!(fs::read_to_string(found.unwrap()).unwrap(), "built");
                 });
