@@ -2,9 +2,12 @@
 
 use std::io::{IsTerminal, Write};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, bail};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, registry};
 
 use crate::cli::{LogFormat, RunArgs};
 
@@ -23,22 +26,17 @@ impl Log {
     /// # Errors
     /// Where the level is none.
     pub fn start(args: &RunArgs) -> Result<Self> {
-        // kube's client logs what it then gives as an error, answers of the server verbatim; what is told twice is told here once.
-        let filter =
-            EnvFilter::try_new(format!("kube_client=off,{}", args.log_level)).with_context(|| {
-                format!(
-                    "--log-level {:?} is not a filter such as `info` or `dialer_operator=debug`",
-                    args.log_level
-                )
-            })?;
+        let filter = filter(&args.log_level)?;
         let (writer, worker) = NonBlockingBuilder::default()
             .buffered_lines_limit(MAX_WAITING)
             .thread_name("log")
             .finish(std::io::stderr());
-        let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer.clone());
+        let lines = tracing_subscriber::fmt::layer().with_writer(writer.clone());
         match args.log_format {
-            LogFormat::Text => base.with_ansi(std::io::stderr().is_terminal()).init(),
-            LogFormat::Json => base.json().init(),
+            LogFormat::Text => {
+                registry().with(lines.with_ansi(std::io::stderr().is_terminal()).with_filter(filter)).init()
+            }
+            LogFormat::Json => registry().with(lines.json().with_filter(filter)).init(),
         }
         Ok(Self { writer, worker })
     }
@@ -58,6 +56,49 @@ impl Log {
             drop(self.worker);
         } else {
             std::mem::forget(self.worker);
+        }
+    }
+}
+
+/// A word that is no level is no name of a part either: a misspelt `info` would log nothing.
+fn filter(wanted: &str) -> Result<Targets> {
+    // kube's client logs what it then gives as an error, answers of the server verbatim; what is told twice is told here once.
+    let mut filter = Targets::new().with_target("kube_client", LevelFilter::OFF);
+    for part in wanted.split(',') {
+        let (name, level) = part.split_once('=').map_or((None, part), |(name, level)| (Some(name), level));
+        let level =
+            Some(level).filter(|level| !level.is_empty()).and_then(|level| level.parse::<LevelFilter>().ok());
+        let is_name = |name: &str| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_:".contains(c))
+        };
+        filter = match (name, level) {
+            (None, Some(level)) => filter.with_default(level),
+            (Some(name), Some(level)) if is_name(name) => filter.with_target(name, level),
+            _ => bail!(
+                "--log-level {wanted:?}: {part:?} is no level: want error, warn, info, debug or trace, and of parts \
+                 `PART=LEVEL`, such as `info,dialer_operator=debug`"
+            ),
+        };
+    }
+    Ok(filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_level_is_refused_and_not_taken_for_the_name_of_a_part() {
+        for level in
+            ["info", "TRACE", "off", "info,dialer_operator=debug", "a::b=debug", "warn,kube_client=warn"]
+        {
+            assert!(filter(level).is_ok(), "{level}");
+        }
+        for level in
+            ["", "infoo", "info,", "info,dialer_operator", "a=debgu", "=info", "info a=debug", "a[b]=info"]
+        {
+            let refusal = filter(level).err().unwrap_or_else(|| panic!("{level:?} is taken")).to_string();
+            assert!(refusal.contains(&format!("--log-level {level:?}: ")), "{refusal}");
         }
     }
 }

@@ -50,18 +50,23 @@ fn template(args: &[&str]) -> Output {
     helm(&fixed.chain(args.iter().copied()).collect::<Vec<_>>())
 }
 
+/// What is rendered with these arguments, or why Helm refuses to.
+pub fn attempt(args: &[&str]) -> Result<String, String> {
+    let output = template(args);
+    match output.status.success() {
+        true => Ok(String::from_utf8(output.stdout).unwrap()),
+        false => Err(String::from_utf8(output.stderr).unwrap()),
+    }
+}
+
 /// What is rendered, as text.
 pub fn rendered(args: &[&str]) -> String {
-    let output = template(args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    attempt(args).unwrap_or_else(|said| panic!("{args:?}: {said}"))
 }
 
 /// Why Helm refuses to render.
 pub fn refusal(args: &[&str]) -> String {
-    let output = template(args);
-    assert!(!output.status.success(), "{args:?} is rendered");
-    String::from_utf8(output.stderr).unwrap()
+    attempt(args).err().unwrap_or_else(|| panic!("{args:?} is rendered"))
 }
 
 /// The objects of a text of YAML documents.

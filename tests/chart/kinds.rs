@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::helm::{chart, of_kind, rendered, root, set, way};
 
@@ -34,15 +34,24 @@ fn the_copies_of_the_definitions_are_the_definitions() {
     }
 }
 
+/// What keeps a definition from Helm, Argo CD and Flux: with it every declaration would go.
+pub fn kept() -> Value {
+    json!({
+        "helm.sh/resource-policy": "keep",
+        "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+        "kustomize.toolkit.fluxcd.io/prune": "disabled"
+    })
+}
+
 #[test]
-fn the_chart_installs_them_unchanged_but_for_labels_and_the_word_that_keeps_them() {
+fn the_chart_installs_them_unchanged_but_for_labels_and_what_keeps_them() {
     let objects = way("default");
     let mut rendered: Vec<Value> =
         of_kind(&objects, "CustomResourceDefinition").into_iter().cloned().collect();
     for definition in &mut rendered {
-        assert_eq!(definition["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+        assert_eq!(definition["metadata"]["annotations"], kept());
         assert_eq!(definition["metadata"]["labels"]["app.kubernetes.io/name"], "dialer-operator");
-        definition["metadata"] = serde_json::json!({"name": definition["metadata"]["name"]});
+        definition["metadata"] = json!({"name": definition["metadata"]["name"]});
     }
     let ours = definitions(&root().join("crds"));
     let ours: Vec<Value> = ours.iter().map(|(_, text)| serde_saphyr::from_str(text).unwrap()).collect();

@@ -1,11 +1,13 @@
 //! The kustomizations under `deploy/` are the chart.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::helm::{objects, rendered, root};
+use crate::kinds::kept;
 
 /// What only Helm says of an object.
 const OF_HELM: [&str; 3] = ["# Source: ", "    app.kubernetes.io/managed-by: ", "    helm.sh/chart: "];
@@ -19,9 +21,13 @@ fn plain(args: &[&str]) -> String {
 }
 
 fn built(folder: &str) -> BTreeMap<String, Value> {
+    built_of(&root().join(folder))
+}
+
+fn built_of(folder: &Path) -> BTreeMap<String, Value> {
     let kubectl = devcluster::assets::KUBECTL.path().unwrap();
-    let output = Command::new(kubectl).args(["kustomize", folder]).current_dir(root()).output().unwrap();
-    assert!(output.status.success(), "{folder}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(kubectl).arg("kustomize").arg(folder).output().unwrap();
+    assert!(output.status.success(), "{}: {}", folder.display(), String::from_utf8_lossy(&output.stderr));
     by_name(objects(&String::from_utf8(output.stdout).unwrap()))
 }
 
@@ -60,9 +66,36 @@ fn kustomize_namespaced_is_the_chart_for_one_namespace() {
 }
 
 #[test]
+fn the_patches_that_the_namespaced_one_shows_make_it_the_chart_without_policies() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in
+        ["base/kustomization.yaml", "base/namespace.yaml", "base/operator.yaml", "namespaced/role.yaml"]
+    {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::copy(root().join("deploy/kustomize").join(name), path).unwrap();
+    }
+    let name = "namespaced/kustomization.yaml";
+    let text = std::fs::read_to_string(root().join("deploy/kustomize").join(name)).unwrap();
+    let shown = text.replace("  # ", "  ");
+    assert_ne!(shown, text);
+    std::fs::write(folder.path().join(name), shown).unwrap();
+
+    let mut overlay = built_of(&folder.path().join("namespaced"));
+    overlay.remove("Namespace /dialer-system").unwrap();
+    let chart = ["--set", "watchNamespace=sales", "--set", "policies.enabled=false"];
+    assert_eq!(overlay, by_name(objects(&plain(&chart))));
+}
+
+#[test]
 fn kustomize_crds_are_the_three_kinds_and_the_base_has_none_so_that_removing_it_keeps_the_declarations() {
     let kinds = built("deploy/kustomize/crds");
     assert_eq!(kinds.len(), 3);
-    assert!(kinds.keys().all(|name| name.starts_with("CustomResourceDefinition ")));
+    for (name, object) in &kinds {
+        assert!(name.starts_with("CustomResourceDefinition "), "{name}");
+        let mut kept = kept();
+        kept.as_object_mut().unwrap().remove("helm.sh/resource-policy");
+        assert_eq!(object["metadata"]["annotations"], kept, "{name}");
+    }
     assert!(!built("deploy/kustomize/base").keys().any(|name| name.starts_with("CustomResourceDefinition ")));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::helm::{of_kind, set, the, way, ways};
+use crate::helm::{chart, helm, objects, of_kind, set, the, way, ways};
 
 const OURS: &str = "dialer.cxone-operator.io";
 const IN_NAMESPACES: [&str; 5] = [
@@ -134,10 +134,25 @@ fn people_get_no_right_unless_it_is_chosen_and_never_one_to_policies() {
 }
 
 #[test]
-fn releases_of_one_name_in_two_namespaces_share_no_object_of_the_cluster() {
-    let objects = way("namespaced");
-    for object in objects.iter().filter(|object| object["metadata"]["namespace"].is_null()) {
-        let name = object["metadata"]["name"].as_str().unwrap();
-        assert!(name.ends_with("-dialer-system") || object["kind"] == "CustomResourceDefinition", "{name}");
-    }
+fn no_two_releases_share_an_object_of_the_cluster() {
+    let chart = chart();
+    let names = |release: &str, namespace: &str| -> BTreeSet<String> {
+        let args =
+            ["template", release, chart.to_str().unwrap(), "-n", namespace, "--set", "watchNamespace=sales"];
+        let output =
+            helm(&[&args[..], &["--set", "image.repository=r.example.com/op,crds.install=false"]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let objects = objects(&String::from_utf8(output.stdout).unwrap());
+        let of_cluster = objects.iter().filter(|object| object["metadata"]["namespace"].is_null());
+        of_cluster.map(|object| format!("{} {}", object["kind"], object["metadata"]["name"])).collect()
+    };
+    // One name in two namespaces; and names that come to the same where they are joined by a dash.
+    let all = [
+        names("dialer-operator", "a"),
+        names("dialer-operator", "b"),
+        names("dialer-operator", "a-b"),
+        names("dialer-operator-a", "b"),
+    ];
+    let distinct: BTreeSet<&String> = all.iter().flatten().collect();
+    assert_eq!((all[0].len(), distinct.len()), (2, 8), "{all:?}");
 }

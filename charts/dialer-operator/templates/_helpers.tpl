@@ -8,14 +8,15 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Cluster-scoped objects carry the namespace: releases of one name in several namespaces must not share them. */}}
+{{/* Cluster-scoped objects carry the namespace: releases of one name in several namespaces must not share them. After the last dot:
+     a namespace has none, so no two releases come to one name. */}}
 {{- define "dialer-operator.clusterName" -}}
-{{- printf "%s-%s" (include "dialer-operator.fullname" .) .Release.Namespace -}}
+{{- printf "%s.%s" (include "dialer-operator.fullname" .) .Release.Namespace -}}
 {{- end -}}
 
 {{- define "dialer-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "dialer-operator.labels" -}}
@@ -48,8 +49,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- define "dialer-operator.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "dialer-operator.serviceAccountName" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "dialer-operator.serviceAccountName" . | quote }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end -}}
 
 {{/* The port of HOST[:PORT], of http://HOST[:PORT] or of a URL with a path. */}}
@@ -57,22 +58,4 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $authority := . | trimPrefix "https://" | trimPrefix "http://" | splitList "/" | first -}}
 {{- $default := hasPrefix "http://" . | ternary "80" "443" -}}
 {{- regexFind ":[0-9]+$" $authority | trimPrefix ":" | default $default -}}
-{{- end -}}
-
-{{/* What can't be told by the form of one value alone. */}}
-{{- define "dialer-operator.validate" -}}
-{{- if and .Values.policies.required (not .Values.policies.enabled) -}}
-{{- fail "policies.required: true needs policies.enabled: true: hours can't come from policies that are not read" -}}
-{{- end -}}
-{{- if and .Values.proxy.url .Values.proxy.secretRef -}}
-{{- fail "proxy.url and proxy.secretRef exclude each other: set one of them" -}}
-{{- end -}}
-{{- if .Values.networkPolicy.enabled -}}
-{{- if and .Values.serviceMonitor.enabled (not .Values.networkPolicy.metricsFrom) -}}
-{{- fail "networkPolicy.metricsFrom: must name who scrapes, since serviceMonitor.enabled is true and networkPolicy.enabled lets nobody else in" -}}
-{{- end -}}
-{{- if and .Values.proxy.secretRef (not .Values.networkPolicy.proxy.ports) -}}
-{{- fail "networkPolicy.proxy.ports: must be set with proxy.secretRef: the port can't be read from the Secret" -}}
-{{- end -}}
-{{- end -}}
 {{- end -}}
