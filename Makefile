@@ -13,7 +13,7 @@ FUZZ_VERSION := 0.13.1
 DENY := $(CACHE)/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 FUZZ := $(CACHE)/tools/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
 
-.PHONY: help demo test check image image-again release fuzz cluster-tools generate
+.PHONY: help demo test check image image-again release released-commit fuzz cluster-tools generate
 
 help: ## Show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -47,12 +47,17 @@ image: ## Write the image as an OCI layout into dist/, with its bill of material
 	@echo "== image"
 	@IMAGE_TOOL=$$(cargo run --locked --quiet -p devcluster -- build image) image/build dist $(CACHE)/image
 
-release: image ## Write all that a release consists of into dist/: only at a commit that is tagged with the version
-	@version=$$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml); \
-	git tag --points-at HEAD | grep -qx "v$$version" || { echo "release: this commit has no tag v$$version, the version of Cargo.toml" >&2; exit 1; }
+release: released-commit image ## Write all that a release consists of into dist/: only of a commit that is tagged with the version
 	@$$(cargo run --locked --quiet -p devcluster -- build helm) package charts/dialer-operator --destination dist
 	@tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C dist -cf dist/image.tar image
 	@cd dist && sha256sum *.tar *.tgz *.cdx.json | tee SHA256SUMS
+
+released-commit:
+	@version=$$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml); \
+	git tag --points-at HEAD | grep -qx "v$$version" || { echo "release: this commit has no tag v$$version, the version of Cargo.toml" >&2; exit 1; }
+	@changed=$$(git status --porcelain); \
+	test -z "$$changed" || { printf 'release: this is not what is tagged; commit it or take it back:\n%s\n' "$$changed" >&2; exit 1; }
+	@rm -rf dist
 
 # The tests hold the two against each other; here they are built with progress to see.
 image-again: image
@@ -63,7 +68,7 @@ fuzz: $(FUZZ) ## Look for inputs that break something, FUZZ_SECONDS=20 for each 
 	@mkdir -p $(TARGET)
 	@PATH="$(dir $(FUZZ)):$$PATH" FUZZ_CACHE=$(CACHE)/fuzz FUZZ_TARGET_DIR=$(abspath $(TARGET))/fuzz fuzz/run
 
-cluster-tools: ## Build kube-apiserver, etcd and kubectl into the cache (minutes the first time, nothing later)
+cluster-tools: ## Build kube-apiserver, etcd, kubectl, Helm and the tests' own tools into the cache (minutes the first time)
 	@echo "== control plane"
 	cargo run --locked --quiet -p devcluster -- build
 

@@ -219,8 +219,14 @@ fn notes(subject: &Subject, concern: &Concern, policies: &Policies, meta: &Meta,
     if !known && plan.first.closing.is_some() && spec.mode == Mode::Enforce {
         notes.push("should it run in CXone now, it is closed at once".to_owned());
     }
-    let stalled =
-        subject.live.as_ref().and_then(|live| live.status.as_ref()?.condition(conditions::STALLED).cloned());
-    notes.extend(stalled.map(|c| format!("the operator last said Stalled, {}: {}", c.reason, c.message)));
+    notes.extend(last_said(subject));
     notes
+}
+
+/// What keeps the live object from being as declared: a violation by its own name, though it is `Stalled` too.
+fn last_said(subject: &Subject) -> Option<String> {
+    let status = subject.live.as_ref()?.status.as_ref()?;
+    let condition =
+        status.condition(conditions::VIOLATION).or_else(|| status.condition(conditions::STALLED))?;
+    Some(format!("the operator last said {}, {}: {}", condition.type_, condition.reason, condition.message))
 }

@@ -82,6 +82,17 @@ fn instant(value: &Value) -> Timestamp {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plan_tells_a_violation_by_its_name() {
+    let stage = Stage::new().await;
+    stage.sim.campaign(ORG, "c-1").set(State::Running);
+    stage.declare("c-1", "Running", json!({"mode": "Observe", "complianceWindow": closed_now()})).await;
+    stage.until_ready("c-1", "False", "OutsideWindow").await;
+    let plan = told(&stage, &["plan", "c-1"]).await;
+    let notes = plan["campaigns"][0]["notes"].to_string();
+    assert!(notes.contains("the operator last said Violation, OutsideWindow: "), "{plan}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_plan_made_now_and_what_the_operator_then_does_agree_to_the_second() {
     let stage = Stage::new().await;
     stage.sim.campaign(ORG, "c-1");

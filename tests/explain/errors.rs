@@ -182,17 +182,36 @@ fn a_kubeconfig_that_can_not_be_parsed_is_not_quoted() {
     assert!(!said.well && !said.err.contains("s3cret"), "{}", said.err);
 }
 
-#[test]
-fn a_proxy_that_a_kubeconfig_names_is_refused() {
-    let kubeconfig = "\
-apiVersion: v1
+/// A kubeconfig of a server that does not answer.
+fn kubeconfig(more_of_cluster: &str) -> String {
+    format!(
+        "apiVersion: v1
 kind: Config
 current-context: x
-contexts: [{name: x, context: {cluster: x, user: x}}]
-clusters: [{name: x, cluster: {server: 'https://127.0.0.1:1', proxy-url: 'http://user:s3cret@127.0.0.1:1'}}]
-users: [{name: x, user: {token: s3cret}}]
-";
-    let folder = Folder::with(&[("kubeconfig", kubeconfig)]);
+contexts: [{{name: x, context: {{cluster: x, user: x}}}}]
+clusters: [{{name: x, cluster: {{server: 'https://127.0.0.1:1'{more_of_cluster}}}}}]
+users: [{{name: x, user: {{token: s3cret}}}}]
+"
+    )
+}
+
+#[test]
+fn a_proxy_of_the_environment_does_not_decide_how_the_cluster_is_reached() {
+    let folder = Folder::with(&[("kubeconfig", &kubeconfig(""))]);
+    let plain = folder.run(&["why", "spring"]).err;
+    assert!(plain.contains("the cluster does not answer"), "{plain}");
+    for proxy in ["http://127.0.0.1:2", "http://[", "socks5://127.0.0.1:2", "http://direct.invalid/"] {
+        for name in ["HTTPS_PROXY", "https_proxy"] {
+            let said = folder.run_with(&["why", "spring"], &[(name, proxy)], "");
+            assert_eq!(said.err, plain, "{name}={proxy}");
+        }
+    }
+}
+
+#[test]
+fn a_proxy_that_a_kubeconfig_names_is_refused() {
+    let kubeconfig = kubeconfig(", proxy-url: 'http://user:s3cret@127.0.0.1:1'");
+    let folder = Folder::with(&[("kubeconfig", &kubeconfig)]);
     for args in [["why", "spring"].as_slice(), &["run", "--admin-addr", "127.0.0.1:0"]] {
         let said = folder.run(args);
         assert!(!said.well && said.err.contains("proxy-url is not supported"), "{}", said.err);
