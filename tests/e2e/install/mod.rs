@@ -1,5 +1,6 @@
 //! The chart, installed by Helm on a real API server, and the operator as its Deployment tells, by the account that it makes.
 
+mod adopt;
 mod helm;
 mod lacking;
 mod pod;

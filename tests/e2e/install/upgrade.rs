@@ -85,7 +85,7 @@ fn puts(stage: &Stage) -> usize {
 }
 
 /// What people read of a kind: the sentence that the first chart has otherwise.
-fn description(definition: &CustomResourceDefinition) -> Option<String> {
+pub fn description(definition: &CustomResourceDefinition) -> Option<String> {
     definition.spec.versions[0].schema.as_ref()?.open_api_v3_schema.as_ref()?.description.clone()
 }
 
