@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::wait::await_condition;
-use kube::{Resource, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use rules::kinds::{DialerCampaignState, FINALIZER, HOLD};
 use serde_json::{Value, json};
 use simulator::{Campaign, Effect, Fault, FaultRoute, State};
@@ -263,6 +264,25 @@ async fn deleting_what_is_held_outside_its_hours_and_paused_is_quick_and_needs_n
     stage.until_ready("c-1", "True", "OutsideWindow").await;
     assert!(delete(&stage).await < INSTANT);
     assert!(stage.sim.puts("c-1").is_empty());
+    assert_eq!(ending(&stage).await, "Paused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_the_whole_namespace_with_tenant_and_secret_still_pauses_and_lets_go() {
+    let stage = Stage::new().await;
+    let campaign = running(&stage, json!({})).await;
+    until_ours(&stage, true).await;
+    let (now, all) = (DeleteParams::default(), ListParams::default());
+    // The namespace takes nothing new from here on, Events included; its controller then deletes all that is in it, in no order.
+    Api::<Namespace>::all(stage.client.clone()).delete(&stage.namespace, &now).await.unwrap();
+    let secrets = Api::<Secret>::namespaced(stage.client.clone(), &stage.namespace);
+    secrets.delete_collection(&now, &all).await.unwrap();
+    stage.tenants().delete_collection(&now, &all).await.unwrap();
+    let took = delete(&stage).await;
+    println!("the namespace deleted, to gone: {} ms", took.as_millis());
+    assert!(took < INSTANT, "{took:?}\n{}", stage.story("c-1").await);
+    assert_eq!(stage.put_words("c-1"), ["paused"]);
+    assert_eq!(campaign.state(), State::Paused);
     assert_eq!(ending(&stage).await, "Paused");
 }
 
