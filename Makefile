@@ -47,7 +47,8 @@ image: ## Write the image as an OCI layout into dist/, with its bill of material
 	@echo "== image"
 	@IMAGE_TOOL=$$(cargo run --locked --quiet -p devcluster -- build image) image/build dist $(CACHE)/image
 
-release: released-commit image ## Write all that a release consists of into dist/: only of a commit that is tagged with the version
+release: released-commit ## Write all that a release consists of into dist/: only of a commit that is tagged with the version
+	@$(MAKE) --no-print-directory image
 	@$$(cargo run --locked --quiet -p devcluster -- build helm) package charts/dialer-operator --destination dist
 	@tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C dist -cf dist/image.tar image
 	@cd dist && sha256sum *.tar *.tgz *.cdx.json | tee SHA256SUMS

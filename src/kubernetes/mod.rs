@@ -2,6 +2,7 @@
 
 mod reach;
 mod secrets;
+mod slim;
 mod watch;
 mod writes;
 

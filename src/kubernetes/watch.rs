@@ -16,6 +16,8 @@ use rules::kinds::{CXoneTenant, DialerCampaignState, DialingPolicy};
 use serde::de::DeserializeOwned;
 use tracing::{debug, warn};
 
+use super::slim::slim;
+
 /// A declaration as the API server gave it, decoded or not.
 pub type Declaration = DeserializeGuard<DialerCampaignState>;
 /// The newest declarations.
@@ -144,6 +146,7 @@ where
     // Who may list and not watch would start what it can never be told to stop: it lists again and again instead. Any other watch
     // goes on where it broke off.
     let events = relisting(move || watch(api.clone(), watched()), |error| failure(error).refused);
+    let events = events.modify(slim);
     (store, told(events.default_backoff().reflect(writer)))
 }
 

@@ -1,5 +1,6 @@
 //! Every write to Kubernetes: status, our finalizer, events. Nothing else of a user's object is ever written.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,7 +14,9 @@ use rules::kinds::{
     CXoneTenant, CampaignStatus, DialerCampaignState, DialingPolicy, FINALIZER, PolicyStatus, TenantStatus,
 };
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
+use super::slim::slimmed;
 use crate::crash::{self, Deed};
 
 /// Field manager and controller name of every write.
@@ -21,6 +24,9 @@ const MANAGER: &str = "dialer-operator";
 const CONTROLLER: &str = "dialer.cxone-operator.io/dialer-operator";
 /// An Event's note is at most that many bytes.
 const NOTE_BYTES: usize = 1024;
+/// Requests under way at once. Each takes a connection of its own, which stays: a thousand campaigns that all have something to tell
+/// would take more memory than all else together. No close waits for one.
+const AT_ONCE: usize = 32;
 
 /// Why a write did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -70,12 +76,13 @@ pub struct NewEvent {
 pub struct Kube {
     client: Client,
     instance: String,
+    turns: Arc<Semaphore>,
 }
 
 impl Kube {
     /// Writes through this client; `instance` names the process in events.
     pub fn new(client: Client, instance: String) -> Self {
-        Self { client, instance }
+        Self { client, instance, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Writes a campaign's status, if the object is still the one that was decided on. Gives the object as it is then.
@@ -88,7 +95,9 @@ impl Kube {
     ) -> Result<DialerCampaignState, WriteError> {
         let api: Api<DialerCampaignState> = self.api(object);
         let patch = status_patch::<DialerCampaignState>(&object.metadata, &json!(status));
-        in_time(deed, patience, api.patch_status(&object.name_any(), &ours(), &Patch::Apply(patch))).await
+        self.in_time(deed, patience, api.patch_status(&object.name_any(), &ours(), &Patch::Apply(patch)))
+            .await
+            .map(slimmed)
     }
 
     /// Writes a tenant's status, likewise.
@@ -100,7 +109,7 @@ impl Kube {
     ) -> Result<CXoneTenant, WriteError> {
         let api: Api<CXoneTenant> = self.api(object);
         let patch = status_patch::<CXoneTenant>(&object.metadata, &json!(status));
-        in_time(
+        self.in_time(
             Deed::StatusWrite,
             patience,
             api.patch_status(&object.name_any(), &ours(), &Patch::Apply(patch)),
@@ -117,7 +126,7 @@ impl Kube {
     ) -> Result<DialingPolicy, WriteError> {
         let api: Api<DialingPolicy> = Api::all(self.client.clone());
         let patch = status_patch::<DialingPolicy>(&object.metadata, &json!(status));
-        in_time(
+        self.in_time(
             Deed::StatusWrite,
             patience,
             api.patch_status(&object.name_any(), &ours(), &Patch::Apply(patch)),
@@ -136,7 +145,7 @@ impl Kube {
             (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
         let kind = ApiResource::erase::<DialerCampaignState>(&());
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &kind);
-        let found = answer(patience, api.get(name)).await?;
+        let found = self.answer(patience, api.get(name)).await?;
         let mut status = found.data["status"].clone();
         if !status.is_object() {
             status = json!({});
@@ -145,7 +154,7 @@ impl Kube {
         status["conditions"] = conditions.clone();
         // Of the version that can't be decoded, not of one that has come since.
         let patch = status_patch::<DialerCampaignState>(meta, &status);
-        in_time(Deed::StatusWrite, patience, api.patch_status(name, &ours(), &Patch::Apply(patch)))
+        self.in_time(Deed::StatusWrite, patience, api.patch_status(name, &ours(), &Patch::Apply(patch)))
             .await
             .map(|_| ())
     }
@@ -160,7 +169,7 @@ impl Kube {
         let api: Api<PartialObjectMeta<DialingPolicy>> = Api::all(self.client.clone());
         let patch = status_patch::<DialingPolicy>(meta, status);
         let name = meta.name.clone().unwrap_or_default();
-        in_time(Deed::StatusWrite, patience, api.patch_status(&name, &ours(), &Patch::Apply(patch)))
+        self.in_time(Deed::StatusWrite, patience, api.patch_status(&name, &ours(), &Patch::Apply(patch)))
             .await
             .map(|_| ())
     }
@@ -175,7 +184,7 @@ impl Kube {
         let patch = json!({"metadata": {"resourceVersion": meta.resource_version, "finalizers": theirs}});
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let name = meta.name.clone().unwrap_or_default();
-        in_time(Deed::FinalizerWrite, patience, api.patch(&name, &params, &Patch::Merge(patch)))
+        self.in_time(Deed::FinalizerWrite, patience, api.patch(&name, &params, &Patch::Merge(patch)))
             .await
             .map(|_| ())
     }
@@ -197,8 +206,13 @@ impl Kube {
         let patch =
             json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        in_time(Deed::FinalizerWrite, patience, api.patch(&object.name_any(), &params, &Patch::Merge(patch)))
-            .await
+        self.in_time(
+            Deed::FinalizerWrite,
+            patience,
+            api.patch(&object.name_any(), &params, &Patch::Merge(patch)),
+        )
+        .await
+        .map(slimmed)
     }
 
     /// The object as the API server has it.
@@ -208,7 +222,7 @@ impl Kube {
         patience: Duration,
     ) -> Result<DialerCampaignState, WriteError> {
         let api: Api<DialerCampaignState> = self.api(object);
-        answer(patience, api.get(&object.name_any())).await
+        self.answer(patience, api.get(&object.name_any())).await.map(slimmed)
     }
 
     /// Creates an event about an object. One of the same name is the same event, so it may be there already.
@@ -236,9 +250,34 @@ impl Kube {
             regarding: Some(about.clone()),
             ..Event::default()
         };
-        match in_time(Deed::EventCreate, patience, api.create(&PostParams::default(), &body)).await {
+        match self.in_time(Deed::EventCreate, patience, api.create(&PostParams::default(), &body)).await {
             Ok(_) | Err(WriteError::Exists) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    async fn in_time<T>(
+        &self,
+        deed: Deed,
+        patience: Duration,
+        call: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, WriteError> {
+        crash::around(deed, self.answer(patience, call)).await
+    }
+
+    /// The wait for a turn counts.
+    async fn answer<T>(
+        &self,
+        patience: Duration,
+        call: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, WriteError> {
+        let in_turn = async {
+            let _turn = self.turns.acquire().await;
+            call.await
+        };
+        match tokio::time::timeout(patience, in_turn).await {
+            Ok(result) => result.map_err(WriteError::from),
+            Err(_) => Err(WriteError::TimedOut),
         }
     }
 
@@ -262,24 +301,6 @@ fn status_patch<K: Resource<DynamicType = ()>>(meta: &ObjectMeta, status: &Value
         "metadata": {"resourceVersion": meta.resource_version},
         "status": status,
     })
-}
-
-async fn in_time<T>(
-    deed: Deed,
-    patience: Duration,
-    call: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, WriteError> {
-    crash::around(deed, answer(patience, call)).await
-}
-
-async fn answer<T>(
-    patience: Duration,
-    call: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, WriteError> {
-    match tokio::time::timeout(patience, call).await {
-        Ok(result) => result.map_err(WriteError::from),
-        Err(_) => Err(WriteError::TimedOut),
-    }
 }
 
 /// The text, cut at a character boundary to that many bytes.

@@ -192,7 +192,9 @@ fn sizes_ages_and_levels_that_the_chart_takes_are_taken_by_the_flags() {
         );
     }
     let level = |text: &str| json!({"log": {"level": text}});
-    for text in ["error", "warn", "info", "debug", "trace", "info,dialer_operator=debug,a::b=trace"] {
+    for text in
+        ["error", "warn", "info", "debug", "trace", "OFF", "h2=warn", "info,dialer_operator=debug,a::b=trace"]
+    {
         taken(&level(text)).unwrap();
         let said = said_to(&["run", &format!("--log-level={text}")]);
         assert!(said.contains("no cluster:"), "{text}: {said}");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use devcluster::{Cluster, Options};
 use serde_json::Value;
 
 use crate::helm::{objects, rendered, root};
@@ -98,4 +99,31 @@ fn kustomize_crds_are_the_three_kinds_and_the_base_has_none_so_that_removing_it_
         assert_eq!(object["metadata"]["annotations"], kept, "{name}");
     }
     assert!(!built("deploy/kustomize/base").keys().any(|name| name.starts_with("CustomResourceDefinition ")));
+}
+
+#[test]
+fn what_kustomize_installs_shows_no_difference_and_applied_again_it_is_unchanged() {
+    let cluster = Cluster::start(&Options::default()).unwrap();
+    let kubectl = |args: &[&str]| {
+        let mut command = Command::new(devcluster::assets::KUBECTL.path().unwrap());
+        let output =
+            command.env("KUBECONFIG", cluster.kubeconfig()).args(args).current_dir(root()).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(said).unwrap())
+    };
+    assert!(kubectl(&["create", "namespace", "sales"]).0);
+    for folder in ["deploy/kustomize/crds", "deploy/kustomize/base", "deploy/kustomize/namespaced"] {
+        for side in [&["--server-side", "--force-conflicts"][..], &[]] {
+            let apply = [&["apply", "-k", folder], side].concat();
+            let (well, said) = kubectl(&apply);
+            assert!(well, "{apply:?}: {said}");
+            let (same, difference) = kubectl(&[&["diff", "-k", folder], side].concat());
+            assert!(same, "{folder} {side:?}: {difference}");
+            let versions =
+                || kubectl(&["get", "-k", folder, "-o", "jsonpath={.items[*].metadata.resourceVersion}"]).1;
+            let before = versions();
+            assert!(kubectl(&apply).0);
+            assert_eq!(versions(), before, "{folder} {side:?}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ fn ports(rule: &Value) -> Vec<u64> {
 #[test]
 fn by_default_nothing_gets_in_and_dns_the_api_server_and_https_alone_are_reached() {
     let spec = policy(&json!({}));
-    assert_eq!((&spec["policyTypes"], &spec["ingress"]), (&json!(["Ingress", "Egress"]), &json!([])));
+    assert_eq!((&spec["policyTypes"], &spec["ingress"]), (&json!(["Ingress", "Egress"]), &Value::Null));
     let egress = spec["egress"].as_array().unwrap();
     let all: Vec<Vec<u64>> = egress.iter().map(ports).collect();
     assert_eq!(all, [vec![53, 53], vec![443, 6443], vec![443]]);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::helm::{chart, helm, refusal, values, ways};
 
 /// Values that are wrong, and what the refusal names.
-const WRONG: [(&str, &[&str]); 29] = [
+const WRONG: [(&str, &[&str]); 30] = [
     (r#"{"colour": "red"}"#, &["'colour'"]),
     (r#"{"audit": {"persistance": {}}}"#, &["/audit", "'persistance'"]),
     (r#"{"image": {"repository": ""}}"#, &["image.repository", "make image"]),
@@ -30,6 +30,10 @@ const WRONG: [(&str, &[&str]); 29] = [
     (r#"{"audit": {"maxSize": "64"}}"#, &["audit.maxSize: \"64\"", "16GiB"]),
     (r#"{"audit": {"maxAge": 7}}"#, &["/audit/maxAge", "want string"]),
     (r#"{"log": {"level": "infoo"}}"#, &["log.level: \"infoo\"", "debug"]),
+    (
+        r#"{"audit": {"persistence": {"existingClaim": "a"}}}"#,
+        &["audit.persistence.existingClaim", "enabled"],
+    ),
     (r#"{"networkPolicy": null}"#, &["missing property 'networkPolicy'"]),
     (r#"{"networkPolicy": {"dns": null}}"#, &["/networkPolicy", "missing property 'dns'"]),
     (r#"{"priorityClassName": "High Priority"}"#, &["/priorityClassName"]),

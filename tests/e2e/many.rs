@@ -1,5 +1,7 @@
 //! Many campaigns at once, and objects that take each other's place.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 use simulator::{Effect, Fault, FaultRoute, Route, State};
 
@@ -25,6 +27,26 @@ async fn a_restart_with_many_paused_campaigns_and_slow_reads_writes_nothing_to_c
     }
     let written: Vec<_> = names.iter().filter(|name| !stage.sim.puts(name).is_empty()).collect();
     assert!(written.is_empty(), "{written:?}");
+    // All had something to tell at once. Connections stay open for a while: as many as were ever needed are there.
+    let open = connections_to_kubernetes(&stage);
+    assert!((1..60).contains(&open), "{open} connections to the API server");
+}
+
+/// How many connections the operator has, but for those to CXone.
+fn connections_to_kubernetes(stage: &Stage) -> usize {
+    let process = format!("/proc/{}", stage.operator.id());
+    let sockets: HashSet<String> = std::fs::read_dir(format!("{process}/fd"))
+        .unwrap()
+        .filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok())
+        .filter_map(|to| Some(to.to_str()?.strip_prefix("socket:[")?.trim_end_matches(']').to_owned()))
+        .collect();
+    let url = stage.sim.url();
+    let sim =
+        format!(":{:04X}", url.rsplit(':').next().unwrap().trim_end_matches('/').parse::<u16>().unwrap());
+    // sl, local address, remote address, state (01: established), ..., and tenth the inode.
+    let table = std::fs::read_to_string(format!("{process}/net/tcp")).unwrap();
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    rows.filter(|row| row[3] == "01" && !row[2].ends_with(&sim) && sockets.contains(row[9])).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,8 @@
      upgrade has ended the one before. */}}
 {{- define "dialer-operator.validate" -}}
 {{- $host := include "dialer-operator.hostPattern" . -}}
-{{- $level := "(error|warn|info|debug|trace)" -}}
+{{- $level := "(?i:off|error|warn|info|debug|trace)" -}}
+{{- $part := "[A-Za-z0-9_:]+" -}}
 {{- range $name := list "allowEndpoints" "allowSinks" -}}
 {{- range $value := get $.Values $name -}}
 {{- list $name $value (printf "^(https?://)?%s$" $host) "HOST[:PORT], by https, or http://HOST[:PORT]; no path, no user, no pattern" | include "dialer-operator.expect" -}}
@@ -11,12 +12,15 @@
 {{- list "proxy.url" .Values.proxy.url (printf "^$|^https?://%s/?$" $host) "http://HOST[:PORT] or https://HOST[:PORT]; with a user and a password: proxy.secretRef" | include "dialer-operator.expect" -}}
 {{- list "audit.maxSize" .Values.audit.maxSize "^([1-9][0-9]{0,3}MiB|([1-9]|1[0-6])GiB)$" "1MiB to 9999MiB, or 1GiB to 16GiB" | include "dialer-operator.expect" -}}
 {{- list "audit.maxAge" .Values.audit.maxAge "^([1-9][0-9]{0,3}[mh]|([1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|36[0-5][0-9]|3660)d)$" "1m to 9999m, 1h to 9999h, or 1d to 3660d" | include "dialer-operator.expect" -}}
-{{- list "log.level" .Values.log.level (printf "^%s(,[a-z_]+(::[a-z_]+)*=%s)*$" $level $level) "error, warn, info, debug or trace, and after it other levels for parts, such as info,dialer_operator=debug" | include "dialer-operator.expect" -}}
+{{- list "log.level" .Values.log.level (printf "^(%s=)?%s(,(%s=)?%s)*$" $part $level $part $level) "error, warn, info, debug or trace, and of parts PART=LEVEL, such as info,dialer_operator=debug" | include "dialer-operator.expect" -}}
 {{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" (include "dialer-operator.fullname" .)) -}}
 {{- fail (printf "the release is named %q, which can't begin the name of a Service: set fullnameOverride" .Release.Name) -}}
 {{- end -}}
 {{- if and .Values.policies.required (not .Values.policies.enabled) -}}
 {{- fail "policies.required: true needs policies.enabled: true: hours can't come from policies that are not read" -}}
+{{- end -}}
+{{- if and .Values.audit.persistence.existingClaim (not .Values.audit.persistence.enabled) -}}
+{{- fail "audit.persistence.existingClaim: is not used while audit.persistence.enabled is false" -}}
 {{- end -}}
 {{- if and .Values.proxy.url .Values.proxy.secretRef -}}
 {{- fail "proxy.url and proxy.secretRef exclude each other: set one of them" -}}
