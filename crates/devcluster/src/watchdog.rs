@@ -127,6 +127,19 @@ mod tests {
     }
 
     #[test]
+    fn a_parent_that_is_killed_before_it_hears_the_process_id_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let (reader, deaf) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = watched(Path::new("/bin/sleep"), folder.path(), &log);
+        let mut watchdog = command.arg("600").stdin(Stdio::piped()).stdout(deaf).spawn().unwrap();
+        // Closes the lifeline too.
+        assert!(watchdog.wait().unwrap().success());
+        assert!(!folder.path().exists());
+    }
+
+    #[test]
     fn a_program_that_does_not_exist_is_told_in_the_log() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");

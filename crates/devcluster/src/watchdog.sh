@@ -33,7 +33,9 @@ program=$!
 ) <&3 3<&- >/dev/null 2>&1 &
 guard=$!
 
-echo "$program"
+# A parent that is gone by now hears nothing: the guard tells us, and a signal would end us before that.
+trap '' PIPE
+echo "$program" 2>/dev/null
 exec >/dev/null
 wait "$program"
 status=$?
