@@ -179,7 +179,13 @@ impl Facts {
                 (policies.required, policies.unheard) = (required, unheard);
             }
             Otherwise::Tenant(tenant) => {
-                site.tenant = tenant.of([Tenant::Usable, Tenant::Gone, Tenant::NotFound, Tenant::NotAllowed]);
+                site.tenant = tenant.of([
+                    Tenant::Usable,
+                    Tenant::WithoutCredentials,
+                    Tenant::Gone,
+                    Tenant::NotFound,
+                    Tenant::NotAllowed,
+                ]);
             }
             Otherwise::Claim(claim) => {
                 let lost = |winner| Claim::Lost { winner };

@@ -49,7 +49,7 @@ struct BuiltFrom {
 }
 
 enum Slot {
-    Known { site: Arc<TenantClient>, gone: bool },
+    Known { site: Arc<TenantClient>, tenant: Tenant },
     Refused { host: Option<String>, why: String },
 }
 
@@ -70,8 +70,7 @@ impl Registry {
     /// The tenant as a decision takes it, and its client where there is one.
     pub fn lookup(&self, namespace: &str, name: &str) -> (Tenant, Option<Arc<TenantClient>>) {
         match self.lock().get(&(namespace.to_owned(), name.to_owned())) {
-            Some(Slot::Known { site, gone: false }) => (Tenant::Usable, Some(site.clone())),
-            Some(Slot::Known { site, gone: true }) => (Tenant::Gone, Some(site.clone())),
+            Some(Slot::Known { site, tenant }) => (*tenant, Some(site.clone())),
             Some(Slot::Refused { .. }) => (Tenant::NotAllowed, None),
             None => (Tenant::NotFound, None),
         }
@@ -90,12 +89,18 @@ impl Registry {
         let key = (object.namespace().unwrap_or_default(), object.name_any());
         let built_from = BuiltFrom { uid: object.uid(), spec: object.spec.clone() };
         let mut slots = self.lock();
-        if let Some(Slot::Known { site, gone: false }) = slots.get(&key)
-            && site.built_from == built_from
-        {
-            return false;
-        }
+        let former = match slots.remove(&key) {
+            Some(Slot::Known { site, tenant }) if tenant != Tenant::Gone && site.built_from == built_from => {
+                slots.insert(key, Slot::Known { site, tenant });
+                return false;
+            }
+            Some(Slot::Known { site, .. }) => Some(site),
+            Some(Slot::Refused { .. }) | None => None,
+        };
         let slot = self.build(&key.0, object, built_from);
+        if let (Slot::Known { site, .. }, Some(former)) = (&slot, former) {
+            site.client.succeed(&former.client);
+        }
         slots.insert(key, slot);
         true
     }
@@ -105,11 +110,22 @@ impl Registry {
         let key = (namespace.to_owned(), name.to_owned());
         let mut slots = self.lock();
         match slots.get_mut(&key) {
-            Some(Slot::Known { gone, .. }) => *gone = true,
+            Some(Slot::Known { tenant, .. }) => *tenant = Tenant::Gone,
             Some(Slot::Refused { .. }) => {
                 slots.remove(&key);
             }
             None => {}
+        }
+    }
+
+    /// Notes whether a tenant's Secret gives credentials. True where that is news.
+    fn has_credentials(&self, namespace: &str, name: &str, of: &Arc<TenantClient>, found: bool) -> bool {
+        let now = if found { Tenant::Usable } else { Tenant::WithoutCredentials };
+        match self.lock().get_mut(&(namespace.to_owned(), name.to_owned())) {
+            Some(Slot::Known { site, tenant }) if Arc::ptr_eq(site, of) && *tenant != Tenant::Gone => {
+                std::mem::replace(tenant, now) != now
+            }
+            _ => false,
         }
     }
 
@@ -150,7 +166,7 @@ impl Registry {
         match CxoneClient::new(config, secret.clone()) {
             Ok(client) => Slot::Known {
                 site: Arc::new(TenantClient { client, secret, host, timeout, sinks, built_from }),
-                gone: false,
+                tenant: Tenant::Usable,
             },
             Err(error) => Slot::Refused { host: Some(host), why: error.to_string() },
         }
@@ -275,8 +291,12 @@ fn next_check(ready: bool) -> Duration {
     every.mul_f64(1.0 - 0.1 * clock::jitter())
 }
 
-async fn check(ctx: &Context, site: &TenantClient, namespace: &str, name: &str) -> (Reason, String) {
-    match site.secret.refresh().await {
+async fn check(ctx: &Context, site: &Arc<TenantClient>, namespace: &str, name: &str) -> (Reason, String) {
+    let refreshed = site.secret.refresh().await;
+    if ctx.registry.has_credentials(namespace, name, site, refreshed.is_ok()) {
+        ctx.wake_tenant(namespace, name, true);
+    }
+    match refreshed {
         Ok(true) => {
             site.client.credentials_changed();
             ctx.wake_tenant(namespace, name, true);

@@ -143,15 +143,17 @@ impl Known<'_> {
 
     /// What only the running operator knows is taken as it last said.
     fn site(&self) -> Site {
-        let refused = self.tenant.and_then(|tenant| tenant.status.as_ref()).is_some_and(|status| {
-            let not_allowed = Reason::EndpointNotAllowed.as_str();
-            status.conditions.iter().any(|c| c.type_ == conditions::READY && c.reason == not_allowed)
-        });
+        let told = self.tenant.and_then(|tenant| tenant.status.as_ref());
+        let is_told = |reason: Reason| {
+            let mut conditions = told.iter().flat_map(|status| &status.conditions);
+            conditions.any(|c| c.type_ == conditions::READY && c.reason == reason.as_str())
+        };
         let timeout = self.tenant.and_then(|tenant| u64::try_from(tenant.spec.timeout_seconds).ok());
         let site = Site {
             tenant: match self.tenant {
                 None => Tenant::NotFound,
-                Some(_) if refused => Tenant::NotAllowed,
+                Some(_) if is_told(Reason::EndpointNotAllowed) => Tenant::NotAllowed,
+                Some(_) if is_told(Reason::CredentialsMissing) => Tenant::WithoutCredentials,
                 Some(_) => Tenant::Usable,
             },
             ..ideal_site(timeout.map_or(TIMEOUT, std::time::Duration::from_secs))

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use cxone::{CredentialSource, Credentials, CredentialsMissing};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tracing::warn;
 use webhooks::SigningKey;
 
@@ -34,7 +34,7 @@ impl SecretSource {
     pub async fn refresh(&self) -> Result<bool, CredentialsMissing> {
         let before = self.remembered();
         let now = self.credentials().await?;
-        Ok(before.is_some_and(|old| !same(&old, &now)))
+        Ok(before.is_some_and(|old| old != now))
     }
 
     fn remembered(&self) -> Option<Credentials> {
@@ -107,10 +107,6 @@ fn from_secret(secret: &Secret) -> Result<Credentials, CredentialsMissing> {
     })
 }
 
-fn same(a: &Credentials, b: &Credentials) -> bool {
-    a.client_id == b.client_id && a.client_secret.expose_secret() == b.client_secret.expose_secret()
-}
-
 /// Why there is no signing key; names the Secret, never what is in it.
 #[derive(Debug, thiserror::Error)]
 #[error("the signing secret {secret}: {why}")]
@@ -169,6 +165,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use k8s_openapi::ByteString;
+    use secrecy::ExposeSecret;
 
     use super::*;
 

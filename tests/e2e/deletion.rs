@@ -278,6 +278,7 @@ async fn deleting_the_whole_namespace_with_tenant_and_secret_still_pauses_and_le
     let secrets = Api::<Secret>::namespaced(stage.client.clone(), &stage.namespace);
     secrets.delete_collection(&now, &all).await.unwrap();
     stage.tenants().delete_collection(&now, &all).await.unwrap();
+    stage.sim.revoke_tokens();
     let took = delete(&stage).await;
     println!("the namespace deleted, to gone: {} ms", took.as_millis());
     assert!(took < INSTANT, "{took:?}\n{}", stage.story("c-1").await);

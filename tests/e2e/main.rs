@@ -30,6 +30,7 @@ mod install;
 mod kubectl;
 mod late_effects;
 mod left_behind;
+mod lost_credentials;
 mod lost_notifications;
 mod many;
 mod notifications;

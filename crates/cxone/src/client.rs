@@ -1,26 +1,30 @@
 //! The client of one tenant.
 
+mod login;
+
 use std::fmt;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use outbound::{Answer, Body};
 use reqwest::RequestBuilder;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
-use secrecy::ExposeSecret;
+use reqwest::header::AUTHORIZATION;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use login::fetched;
+
 use crate::answer::{Attempt, Next, Route, classify};
 use crate::budget::Budget;
-use crate::token::{Fetched, Token, Tokens};
+use crate::token::Tokens;
 use crate::wire::{self, Change, Pages};
 use crate::{
-    CampaignStatus, ClientConfig, ClientError, CredentialSource, Credentials, CredentialsMissing, Dialer,
-    Endpoint, Lane, NotNow, Reading, Transition, Trouble, Volume, Why,
+    CampaignStatus, ClientConfig, ClientError, CredentialSource, Credentials, Dialer, Endpoint, Lane, NotNow,
+    Reading, Transition, Trouble, Volume, Why,
 };
 
 /// Changes of the close lane that are under way at a time, for each tenant; those that hang do not count.
@@ -49,6 +53,8 @@ pub struct Client {
     http: reqwest::Client,
     source: Arc<dyn CredentialSource>,
     tokens: Tokens,
+    /// What the platform accepted last: enough for a close where the source has nothing better.
+    accepted: Mutex<Option<Credentials>>,
     budget: Budget,
     closes: Semaphore,
     looks: Semaphore,
@@ -84,7 +90,8 @@ impl Client {
         let ClientConfig { endpoint, timeout, requests_per_second, burst, proxy: _ } = config;
         let budget = Budget::new(requests_per_second, burst, Instant::now());
         let (closes, looks) = (Semaphore::new(MOST_CLOSES), Semaphore::new(MOST_LOOKS));
-        Ok(Self { endpoint, timeout, http, source, tokens: Tokens::default(), budget, closes, looks })
+        let (tokens, accepted) = (Tokens::default(), Mutex::default());
+        Ok(Self { endpoint, timeout, http, source, tokens, accepted, budget, closes, looks })
     }
 
     /// Pays for the first open-lane request of a pass, normally the reading of the state.
@@ -195,35 +202,6 @@ impl Client {
         }
     }
 
-    async fn token(&self, lane: Lane) -> Result<Arc<Token>, Trouble> {
-        self.tokens.get(lane, self.fetch_token(lane)).await
-    }
-
-    async fn fetch_token(&self, lane: Lane) -> Result<Fetched, Trouble> {
-        // Asked twice: no use in reading credentials for nothing, and reading them takes its time.
-        self.heed_hold(lane)?;
-        let Credentials { client_id, client_secret } = self.credentials().await?;
-        self.heed_hold(lane)?;
-        let form = [
-            ("grant_type", "client_credentials"),
-            ("client_id", &client_id),
-            ("client_secret", client_secret.expose_secret()),
-        ];
-        let request = self.http.post(self.endpoint.at(&["api", "v2", "oauth", "token"])).form(&form);
-        let asked = Instant::now();
-        self.budget.pay(asked);
-        let answer = self.send(Route::Token, Attempt::First, request).await?;
-        answer
-            .and_then(|answer| fetched(&answer.body, asked))
-            .ok_or(Trouble::Unreachable("the token route answered nonsense"))
-    }
-
-    async fn credentials(&self) -> Result<Credentials, CredentialsMissing> {
-        timeout(self.timeout, self.source.credentials())
-            .await
-            .unwrap_or(Err(CredentialsMissing("they could not be read in time")))
-    }
-
     fn campaign_url(&self, campaign: &str, what: &str) -> Result<Url, Trouble> {
         // These would name another resource; no campaign is called so.
         if matches!(campaign, "" | "." | "..") {
@@ -301,11 +279,4 @@ const fn body(route: Route) -> Body {
         Route::Stats => Body::UpTo(1024 * 1024),
         Route::Change => Body::Ignored,
     }
-}
-
-pub(crate) fn fetched(body: &[u8], asked: Instant) -> Option<Fetched> {
-    let (token, lifetime) = wire::decode_token(body)?;
-    let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).ok().filter(|_| !token.is_empty())?;
-    bearer.set_sensitive(true);
-    Some(Fetched { bearer, asked, lifetime })
 }

@@ -20,7 +20,7 @@ pub fn state(body: &[u8]) -> Result<CampaignStatus, &'static str> {
 /// What an answer of the token route comes to: the header that every other request carries, and how long it lives.
 #[must_use]
 pub fn token(body: &[u8]) -> Option<(HeaderValue, Duration)> {
-    let Fetched { bearer, asked: _, lifetime } = client::fetched(body, Instant::now())?;
+    let Fetched { bearer, lifetime, .. } = client::fetched(body, Instant::now())?;
     Some((bearer, lifetime))
 }
 

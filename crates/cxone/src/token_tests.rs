@@ -31,7 +31,7 @@ impl Platform {
         let count = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
         self.answers.acquire().await.unwrap().forget();
         let bearer = HeaderValue::try_from(format!("Bearer {count}")).unwrap();
-        Ok(Fetched { bearer, asked, lifetime: self.lifetime })
+        Ok(Fetched { bearer, asked, lifetime: self.lifetime, for_closes_alone: false })
     }
 
     async fn failure(&self) -> Result<Fetched, Trouble> {
@@ -74,7 +74,8 @@ async fn a_lifetime_counts_from_before_the_request() {
     let slow = async {
         let asked = Instant::now();
         advance(10 * SECOND).await;
-        Ok(Fetched { bearer: HeaderValue::from_static("Bearer slow"), asked, lifetime: 10 * SECOND })
+        let bearer = HeaderValue::from_static("Bearer slow");
+        Ok(Fetched { bearer, asked, lifetime: 10 * SECOND, for_closes_alone: false })
     };
     tokens.get(Lane::Close, slow).await.unwrap();
     assert_eq!(bearer(&tokens, Lane::Close, &Platform::prompt()).await, "Bearer 1");

@@ -98,6 +98,11 @@ impl Trouble {
         }
     }
 
+    /// Whether other credentials might do better.
+    pub(crate) const fn is_about_credentials(&self) -> bool {
+        matches!(self, Self::Unauthorized | Self::CredentialsMissing(_) | Self::Forbidden)
+    }
+
     /// Whether a request that met this trouble may have taken effect all the same, so that only a reading tells.
     ///
     /// Exact for this client: troubles of the token route, where the request itself was never sent, are given as

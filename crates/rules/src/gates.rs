@@ -231,6 +231,11 @@ fn tenant(i: &Inputs<'_>) -> Verdict {
     let name = &i.spec.tenant_ref.name;
     match i.site.tenant {
         Tenant::Usable => Verdict::Open,
+        Tenant::WithoutCredentials => closed(
+            Reason::CredentialsMissing,
+            None,
+            format!("the Secret with the credentials of CXoneTenant {name} is missing or lacks a key"),
+        ),
         Tenant::Gone | Tenant::NotFound => closed(
             Reason::TenantNotFound,
             None,

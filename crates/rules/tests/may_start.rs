@@ -43,6 +43,12 @@ fn closed_alone() -> Vec<(&'static str, Change, Change, &'static str)> {
             "False TenantNotFound",
         ),
         (
+            "Secret gone",
+            |s| s.site.tenant = Tenant::WithoutCredentials,
+            |s| s.site.tenant = Tenant::Usable,
+            "False CredentialsMissing",
+        ),
+        (
             "tenant not allowed",
             |s| s.site.tenant = Tenant::NotAllowed,
             |s| s.site.tenant = Tenant::Usable,

@@ -6,6 +6,7 @@
     reason = "test code outside of test functions"
 )]
 
+mod credentials;
 mod hostile;
 mod lanes;
 mod requests;

@@ -50,7 +50,13 @@ pub(super) fn standing(i: &Inputs<'_>, d: &Decision) -> Standing {
 fn out_of_reach(i: &Inputs<'_>, d: &Decision) -> Option<Standing> {
     let named = matches!(i.site.claim, Claim::Lost { .. }) || i.site.tenant != Tenant::Usable;
     let obstacle = d.gates.iter().filter_map(Gate::obstacle).find(|o| {
-        matches!(o.reason, Reason::TenantNotFound | Reason::EndpointNotAllowed | Reason::DuplicateClaim)
+        matches!(
+            o.reason,
+            Reason::TenantNotFound
+                | Reason::CredentialsMissing
+                | Reason::EndpointNotAllowed
+                | Reason::DuplicateClaim
+        )
     });
     obstacle.filter(|_| named).map(|o| Standing::Stalled(o.reason, o.detail.clone()))
 }
