@@ -234,7 +234,7 @@ fn tenant(i: &Inputs<'_>) -> Verdict {
         Tenant::WithoutCredentials => closed(
             Reason::CredentialsMissing,
             None,
-            format!("the Secret with the credentials of CXoneTenant {name} is missing or lacks a key"),
+            format!("CXoneTenant {name} has no credentials to go by; its status says why"),
         ),
         Tenant::Gone | Tenant::NotFound => closed(
             Reason::TenantNotFound,

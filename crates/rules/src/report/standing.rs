@@ -149,7 +149,7 @@ fn told(trouble: Trouble) -> &'static str {
         Trouble::NotNow(_) => "the tenant's request budget is used up",
         Trouble::Throttled(_) => "CXone asks for fewer requests (429 or 503)",
         Trouble::Unauthorized => "CXone refuses the credentials (401)",
-        Trouble::CredentialsMissing => "the Secret with the credentials is missing or lacks a key",
+        Trouble::CredentialsMissing => "there are no credentials to go by; the status of the CXoneTenant says why",
         Trouble::Forbidden => "the credentials lack a right (403)",
         Trouble::NotFound => "CXone knows no such campaign (404)",
         Trouble::Conflict => "another writer was there (409)",
