@@ -50,7 +50,7 @@ enum Otherwise {
     Deleting { deleting: bool, finalizer: bool },
     Policy(PolicyBits),
     Policies { knowledge: Pick<4>, required: bool, unheard: bool },
-    Tenant(Pick<4>),
+    Tenant(Pick<5>),
     Claim(Pick<4>),
     Listed(bool),
     AuditWritable(bool),
