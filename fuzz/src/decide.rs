@@ -90,7 +90,7 @@ fn close_is_right(facts: &Facts, decision: &Decision, blind: bool) {
     assert!(decision.closing.is_some(), "nothing demands this close");
     assert!(spec.mode == Mode::Enforce, "a close where nothing is to be written");
     assert!(site.claim == Claim::Held, "a close by who does not own the campaign");
-    let reachable = matches!(site.tenant, Tenant::Usable | Tenant::WithoutCredentials | Tenant::Gone);
+    let reachable = matches!(site.tenant, Tenant::Usable | Tenant::WithoutCredentials | Tenant::Refused | Tenant::Gone);
     assert!(reachable, "a close that can't be sent");
     assert!(!campaign.pass.pressed, "a second close in one pass");
     assert_eq!(blind, campaign.pass.state.is_none(), "blind, or read");

@@ -50,7 +50,7 @@ enum Otherwise {
     Deleting { deleting: bool, finalizer: bool },
     Policy(PolicyBits),
     Policies { knowledge: Pick<4>, required: bool, unheard: bool },
-    Tenant(Pick<5>),
+    Tenant(Pick<6>),
     Claim(Pick<4>),
     Listed(bool),
     AuditWritable(bool),
@@ -182,6 +182,7 @@ impl Facts {
                 site.tenant = tenant.of([
                     Tenant::Usable,
                     Tenant::WithoutCredentials,
+                    Tenant::Refused,
                     Tenant::Gone,
                     Tenant::NotFound,
                     Tenant::NotAllowed,

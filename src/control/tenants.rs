@@ -23,7 +23,7 @@ use super::context::Context;
 use super::sinks::{SinkRules, TenantSinks};
 use crate::admin::List;
 use crate::clock;
-use crate::kubernetes::{Change, SecretSource, TenantObject, WriteError};
+use crate::kubernetes::{AWAY, Change, SecretSource, TenantObject, WriteError};
 
 /// How often a tenant's Secret is read and its token looked at.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
@@ -118,9 +118,8 @@ impl Registry {
         }
     }
 
-    /// Notes whether a tenant's Secret gives credentials. True where that is news.
-    fn has_credentials(&self, namespace: &str, name: &str, of: &Arc<TenantClient>, found: bool) -> bool {
-        let now = if found { Tenant::Usable } else { Tenant::WithoutCredentials };
+    /// Notes what has come of a tenant's credentials. True where that is news.
+    fn checked(&self, namespace: &str, name: &str, of: &Arc<TenantClient>, now: Tenant) -> bool {
         match self.lock().get_mut(&(namespace.to_owned(), name.to_owned())) {
             Some(Slot::Known { site, tenant }) if Arc::ptr_eq(site, of) && *tenant != Tenant::Gone => {
                 std::mem::replace(tenant, now) != now
@@ -292,19 +291,28 @@ fn next_check(ready: bool) -> Duration {
 }
 
 async fn check(ctx: &Context, site: &Arc<TenantClient>, namespace: &str, name: &str) -> (Reason, String) {
-    let refreshed = site.secret.refresh().await;
-    if ctx.registry.has_credentials(namespace, name, site, refreshed.is_ok()) {
+    let (before, _) = ctx.registry.lookup(namespace, name);
+    let found = site.secret.refresh().await;
+    let changed = found == Ok(true);
+    if changed {
+        site.client.credentials_changed();
+    }
+    let answer = match found {
+        Ok(_) => site.client.check_token().await,
+        Err(missing) => Err(missing.into()),
+    };
+    let tenant = match answer {
+        // What does not tell takes nothing back.
+        Err(Trouble::CredentialsMissing(why)) if why == AWAY.0 => before,
+        Err(Trouble::CredentialsMissing(_)) => Tenant::WithoutCredentials,
+        Err(Trouble::Unauthorized) => Tenant::Refused,
+        Err(_) if before == Tenant::Refused && !changed => Tenant::Refused,
+        _ => Tenant::Usable,
+    };
+    if ctx.registry.checked(namespace, name, site, tenant) || changed {
         ctx.wake_tenant(namespace, name, true);
     }
-    match refreshed {
-        Ok(true) => {
-            site.client.credentials_changed();
-            ctx.wake_tenant(namespace, name, true);
-        }
-        Ok(false) => {}
-        Err(missing) => return (Reason::CredentialsMissing, missing.to_string()),
-    }
-    match site.client.check_token().await {
+    match answer {
         Ok(()) => (Reason::TenantReady, "the credentials are accepted".into()),
         Err(trouble) => (reason_of(&trouble), trouble.to_string()),
     }

@@ -154,6 +154,7 @@ impl Known<'_> {
                 None => Tenant::NotFound,
                 Some(_) if is_told(Reason::EndpointNotAllowed) => Tenant::NotAllowed,
                 Some(_) if is_told(Reason::CredentialsMissing) => Tenant::WithoutCredentials,
+                Some(_) if is_told(Reason::Unauthorized) => Tenant::Refused,
                 Some(_) => Tenant::Usable,
             },
             ..ideal_site(timeout.map_or(TIMEOUT, std::time::Duration::from_secs))

@@ -7,7 +7,7 @@ mod watch;
 mod writes;
 
 pub use reach::cluster;
-pub use secrets::{NoKey, SecretSource, SigningSource};
+pub use secrets::{AWAY, NoKey, SecretSource, SigningSource};
 pub use watch::{
     Change, Declaration, Declarations, NamespaceObject, PolicyObject, TenantObject, Tenants, WatchFailure,
     declarations, for_watching, namespaces, policies, tenants,

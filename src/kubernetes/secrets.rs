@@ -1,6 +1,6 @@
 //! Credentials and signing keys from Secrets: read by `get` alone, and remembered for the time in which the API server is away.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,13 +18,24 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct SecretSource {
     api: Api<Secret>,
     name: String,
-    known: Mutex<Option<Credentials>>,
+    known: Mutex<Known>,
 }
+
+#[derive(Default)]
+struct Known {
+    /// The last that were read.
+    credentials: Option<Credentials>,
+    /// The Secret has been without them since: they are for comparison alone.
+    lost: bool,
+}
+
+/// Nothing is known to be wrong with the Secret.
+pub const AWAY: CredentialsMissing = CredentialsMissing("the API server did not give the Secret");
 
 impl SecretSource {
     /// The Secret of this name.
     pub fn new(client: Client, namespace: &str, name: &str) -> Self {
-        Self { api: Api::namespaced(client, namespace), name: name.to_owned(), known: Mutex::new(None) }
+        Self { api: Api::namespaced(client, namespace), name: name.to_owned(), known: Mutex::default() }
     }
 
     /// Reads the Secret and tells whether it holds something else than before.
@@ -32,17 +43,24 @@ impl SecretSource {
     /// # Errors
     /// Where it is missing or incomplete.
     pub async fn refresh(&self) -> Result<bool, CredentialsMissing> {
-        let before = self.remembered();
+        let before = self.lock().credentials.clone();
         let now = self.credentials().await?;
         Ok(before.is_some_and(|old| old != now))
     }
 
     fn remembered(&self) -> Option<Credentials> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let known = self.lock();
+        known.credentials.clone().filter(|_| !known.lost)
     }
 
-    fn remember(&self, credentials: Option<Credentials>) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = credentials;
+    fn remember(&self, read: &Result<Credentials, CredentialsMissing>) {
+        let mut known = self.lock();
+        known.lost = read.is_err();
+        known.credentials = read.as_ref().ok().cloned().or_else(|| known.credentials.take());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -51,13 +69,14 @@ impl CredentialSource for SecretSource {
     async fn credentials(&self) -> Result<Credentials, CredentialsMissing> {
         match ask(&self.api, &self.name).await {
             Asked::Found(secret) => {
-                let credentials = from_secret(&secret);
-                self.remember(credentials.as_ref().ok().cloned());
-                credentials
+                let read = from_secret(&secret);
+                self.remember(&read);
+                read
             }
             Asked::Missing => {
-                self.remember(None);
-                Err(CredentialsMissing("the Secret does not exist"))
+                let read = Err(CredentialsMissing("the Secret does not exist"));
+                self.remember(&read);
+                read
             }
             Asked::Forbidden => {
                 self.remembered().ok_or(CredentialsMissing("the operator may not read the Secret"))
@@ -67,7 +86,7 @@ impl CredentialSource for SecretSource {
                     secret = self.name,
                     "the Secret can't be read now; the last known credentials are used"
                 );
-                self.remembered().ok_or(CredentialsMissing("the API server did not give the Secret"))
+                self.remembered().ok_or(AWAY)
             }
         }
     }

@@ -44,12 +44,24 @@ async fn assert_closes_and_starts_nothing(stage: &Stage, reason: &str) {
             && s.last_transition.as_ref().is_some_and(|last| last.to == Target::Paused)
     };
     stage.until("busy", "the pause that was confirmed", closed).await;
-    let accepted = |entry: &LogEntry| entry.is_put("busy") && entry.status() == Some(200);
-    assert_eq!(stage.sim.log().iter().filter(|entry| accepted(entry)).count(), 1);
+    assert_eq!(accepted(&stage.sim.log()), 1);
     let object = stage.until_ready("idle", "False", reason).await;
     assert_eq!(says(&object, "Stalled").unwrap().1, reason);
     assert!(stage.requests("idle", Route::StatePut).is_empty());
-    assert!(stage.operator.log().contains("a close goes on with the credentials that were accepted last"));
+    assert!(stage.operator.log().contains("going on with credentials that were honoured before"));
+    assert_what_somebody_else_starts_is_stopped(stage, reason).await;
+}
+
+/// What is known to be paused is looked at as ever.
+async fn assert_what_somebody_else_starts_is_stopped(stage: &Stage, reason: &str) {
+    stage.sim.campaign(ORG, "busy").set(State::Running);
+    stage.until_log("the end of what somebody else started", |log| accepted(log) == 2).await;
+    stage.until_ready("busy", "False", reason).await;
+}
+
+/// How many pauses CXone has accepted.
+fn accepted(log: &[LogEntry]) -> usize {
+    log.iter().filter(|entry| entry.is_put("busy") && entry.status() == Some(200)).count()
 }
 
 async fn assert_all_goes_on(stage: &Stage) {
@@ -91,6 +103,34 @@ async fn a_secret_that_is_changed_for_the_worse_holds_starts_and_no_close() {
     assert_closes_and_starts_nothing(&stage, "Unauthorized").await;
     stage.set_secret("default-credentials", &tenant.client_id(), &tenant.client_secret()).await;
     assert_all_goes_on(&stage).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_is_made_anew_without_its_secret_holds_starts_and_no_close() {
+    let stage = a_running_and_a_paused_campaign().await;
+    let secrets: Api<Secret> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    secrets.delete("default-credentials", &DeleteParams::default()).await.unwrap();
+    stage.tenants().delete("default", &DeleteParams::default()).await.unwrap();
+    stage.until_ready("busy", "False", "TenantNotFound").await;
+    let spec = json!({"baseUrl": stage.sim.url(), "credentialsSecretRef": {"name": "default-credentials"}});
+    stage.apply_tenant("default", spec).await;
+    assert_closes_and_starts_nothing(&stage, "CredentialsMissing").await;
+}
+
+/// The token of the account before is not his who writes the new Secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_comes_back_wrong_starts_nothing_by_the_token_of_the_one_before() {
+    let stage = a_running_and_a_paused_campaign().await;
+    delete_secret(&stage).await;
+    stage.until_tenant("default", "False", "CredentialsMissing").await;
+    let tenant = stage.sim.tenant(ORG);
+    stage.set_secret("default-credentials", &tenant.client_id(), "wr0ng-secret").await;
+    stage.until_tenant("default", "False", "Unauthorized").await;
+    stage.change("idle", json!({"state": "Running"})).await;
+    stage.until("idle", "the declaration", |s| s.declared == Some(DeclaredState::Running)).await;
+    stage.look("idle").await;
+    stage.until_ready("idle", "False", "Unauthorized").await;
+    assert!(stage.requests("idle", Route::StatePut).is_empty());
 }
 
 /// Who takes the Secret away wants nothing to start, whatever token is left.

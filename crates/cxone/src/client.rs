@@ -4,7 +4,7 @@ mod login;
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,15 +16,16 @@ use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 #[cfg(feature = "fuzzing")]
-pub(crate) use login::fetched;
+pub(crate) use login::bearer;
 
+use self::login::{Account, Logins};
 use crate::answer::{Attempt, Next, Route, classify};
 use crate::budget::Budget;
 use crate::token::Tokens;
 use crate::wire::{self, Change, Pages};
 use crate::{
-    CampaignStatus, ClientConfig, ClientError, CredentialSource, Credentials, Dialer, Endpoint, Lane, NotNow,
-    Reading, Transition, Trouble, Volume, Why,
+    CampaignStatus, ClientConfig, ClientError, CredentialSource, Dialer, Endpoint, Lane, NotNow, Reading,
+    Transition, Trouble, Volume, Why,
 };
 
 /// Changes of the close lane that are under way at a time, for each tenant; those that hang do not count.
@@ -53,8 +54,7 @@ pub struct Client {
     http: reqwest::Client,
     source: Arc<dyn CredentialSource>,
     tokens: Tokens,
-    /// What the platform accepted last: enough for a close where the source has nothing better.
-    accepted: Mutex<Option<Credentials>>,
+    logins: Logins,
     budget: Budget,
     closes: Semaphore,
     looks: Semaphore,
@@ -80,6 +80,35 @@ enum Paid {
     Afterwards,
 }
 
+/// One call, whoever it is made by.
+struct Call<'a> {
+    route: Route,
+    lane: Lane,
+    request: &'a (dyn Fn() -> RequestBuilder + Sync),
+    send_before: Instant,
+}
+
+/// How an attempt at a call failed.
+struct Failed {
+    trouble: Trouble,
+    paid: Paid,
+    /// There was no token to be had.
+    at_login: bool,
+}
+
+impl<'a> Call<'a> {
+    fn new(route: Route, lane: Lane, request: &'a (dyn Fn() -> RequestBuilder + Sync)) -> Self {
+        Self { route, lane, request, send_before: Instant::now() + MOST_QUEUED }
+    }
+
+    /// Stopping must not hang on a Secret, nor looking out for what has to be stopped. Where the tenant's own
+    /// credentials are honoured but lack a right, looking on by others would only hide that.
+    fn may_be_made_by_another(&self, failed: &Failed) -> bool {
+        let can_start = self.lane == Lane::Open && self.route != Route::State;
+        failed.trouble.is_about_credentials() && !can_start && (self.lane == Lane::Close || failed.at_login)
+    }
+}
+
 impl Client {
     /// A client without a token; the first call fetches one.
     ///
@@ -90,8 +119,8 @@ impl Client {
         let ClientConfig { endpoint, timeout, requests_per_second, burst, proxy: _ } = config;
         let budget = Budget::new(requests_per_second, burst, Instant::now());
         let (closes, looks) = (Semaphore::new(MOST_CLOSES), Semaphore::new(MOST_LOOKS));
-        let (tokens, accepted) = (Tokens::default(), Mutex::default());
-        Ok(Self { endpoint, timeout, http, source, tokens, accepted, budget, closes, looks })
+        let (tokens, logins) = (Tokens::default(), Logins::default());
+        Ok(Self { endpoint, timeout, http, source, tokens, logins, budget, closes, looks })
     }
 
     /// Pays for the first open-lane request of a pass, normally the reading of the state.
@@ -121,7 +150,7 @@ impl Client {
     /// # Errors
     /// [`Trouble`], as for any call in [`Lane::Open`].
     pub async fn check_token(&self) -> Result<(), Trouble> {
-        self.token(Lane::Open).await.map(drop)
+        self.own_token(Lane::Open).await.map(drop)
     }
 
     /// Drops the token: the next call fetches one with the credentials as they are then.
@@ -129,28 +158,53 @@ impl Client {
         self.tokens.forget();
     }
 
+    /// Calls as the tenant, or, where its credentials are of no use and that can start nothing, as who was honoured before.
+    async fn call(&self, call: &Call<'_>, paid: Paid) -> Result<Answer, Trouble> {
+        let (trouble, paid) = match self.attempt(call, paid, None).await {
+            Ok(answer) => return Ok(answer),
+            Err(failed) if call.may_be_made_by_another(&failed) => (failed.trouble, failed.paid),
+            Err(failed) => return Err(failed.trouble),
+        };
+        for account in self.logins.others() {
+            tracing::warn!(endpoint = %self.endpoint, route = ?call.route, %trouble, "going on with credentials that were honoured before");
+            match self.attempt(call, paid, Some(&account)).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) if failed.trouble.may_have_been_applied() => return Err(failed.trouble),
+                Err(_) => {}
+            }
+        }
+        Err(trouble)
+    }
+
     /// Calls with a token; once more, with a new one, when the first is not accepted.
-    async fn call(
+    async fn attempt(
         &self,
-        route: Route,
-        lane: Lane,
+        call: &Call<'_>,
         paid: Paid,
-        request: &(dyn Fn() -> RequestBuilder + Sync),
-    ) -> Result<Answer, Trouble> {
-        let send_before = Instant::now() + MOST_QUEUED;
+        account: Option<&Account>,
+    ) -> Result<Answer, Failed> {
+        let tokens = account.map_or(&self.tokens, |account| &account.tokens);
         for (attempt, paid) in [(Attempt::First, paid), (Attempt::Repeat, Paid::Afterwards)] {
-            let token = self.token(lane).await?;
-            let turn = self.turn(route, lane, send_before).await?;
+            let token = match account {
+                None => self.own_token(call.lane).await,
+                Some(account) => self.token_of(account, call.lane).await,
+            };
+            let token = token.map_err(|trouble| Failed { trouble, paid, at_login: true })?;
+            let failed = |trouble| Failed { trouble, paid: Paid::Afterwards, at_login: false };
+            let turn = self.turn(call.route, call.lane, call.send_before).await.map_err(failed)?;
             if paid == Paid::Afterwards {
                 self.budget.pay(Instant::now());
             }
-            let sent = self.send(route, attempt, request().header(AUTHORIZATION, token.bearer.clone()));
-            match until_it_hangs(turn, sent).await? {
-                Some(answer) => return Ok(answer),
-                None => self.tokens.reject(&token),
+            let request = (call.request)().header(AUTHORIZATION, token.bearer.clone());
+            match until_it_hangs(turn, self.send(call.route, attempt, request)).await.map_err(failed)? {
+                Some(answer) => {
+                    self.logins.honour(call.route, &token.by);
+                    return Ok(answer);
+                }
+                None => tokens.reject(&token),
             }
         }
-        Err(Trouble::Unauthorized)
+        Err(Failed { trouble: Trouble::Unauthorized, paid: Paid::Afterwards, at_login: false })
     }
 
     /// The answer, if it is a success; none when a new token is needed.
@@ -219,7 +273,7 @@ impl Dialer for Client {
             Lane::Open => Paid::Before,
             Lane::Close => Paid::Afterwards,
         };
-        let answer = self.call(Route::State, lane, paid, &|| self.http.get(url.clone())).await?;
+        let answer = self.call(&Call::new(Route::State, lane, &|| self.http.get(url.clone())), paid).await?;
         Ok(reading(&answer, wire::decode_state(&answer.body).map_err(Trouble::Unreadable)?))
     }
 
@@ -229,7 +283,7 @@ impl Dialer for Client {
         loop {
             let url = page_url(&url, pages.next());
             let request = || self.http.get(url.clone());
-            let answer = self.call(Route::Stats, Lane::Open, Paid::Afterwards, &request).await?;
+            let answer = self.call(&Call::new(Route::Stats, Lane::Open, &request), Paid::Afterwards).await?;
             if let Some(volume) = pages.add(&answer.body).map_err(Trouble::Unreadable)? {
                 return Ok(reading(&answer, volume));
             }
@@ -246,7 +300,7 @@ impl Dialer for Client {
         let url = self.campaign_url(campaign, "state")?;
         let change = Change::new(campaign, transition);
         let request = || self.http.put(url.clone()).json(&change);
-        let answer = self.call(Route::Change, lane, Paid::Afterwards, &request).await?;
+        let answer = self.call(&Call::new(Route::Change, lane, &request), Paid::Afterwards).await?;
         Ok(reading(&answer, ()))
     }
 }

@@ -25,7 +25,7 @@ impl PartialEq for Credentials {
 pub struct CredentialsMissing(pub &'static str);
 
 /// Hands out credentials; asked at each token fetch, so that a rotated secret is picked up. Where it has none, or the
-/// platform refuses them, a close goes on with those that were accepted last.
+/// platform refuses them, a close goes on with those that were honoured before.
 ///
 /// A close may have to wait for this answer when no token is left: a source that depends on another service should
 /// fall back to what it last knew when that service is away. The client waits no longer than its own timeout.

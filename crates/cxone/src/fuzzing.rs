@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use reqwest::header::HeaderValue;
-use tokio::time::Instant;
-
-use crate::token::Fetched;
 use crate::wire::{self, Pages};
 use crate::{CampaignStatus, Volume, client};
+use reqwest::header::HeaderValue;
 
 /// The state that an answer tells.
 ///
@@ -20,8 +17,7 @@ pub fn state(body: &[u8]) -> Result<CampaignStatus, &'static str> {
 /// What an answer of the token route comes to: the header that every other request carries, and how long it lives.
 #[must_use]
 pub fn token(body: &[u8]) -> Option<(HeaderValue, Duration)> {
-    let Fetched { bearer, lifetime, .. } = client::fetched(body, Instant::now())?;
-    Some((bearer, lifetime))
+    client::bearer(body)
 }
 
 /// Pages of statistics, as one reading folds them.

@@ -11,7 +11,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, timeout};
 
 use crate::client::MOST_QUEUED;
-use crate::{Lane, Trouble};
+use crate::{Credentials, Lane, Trouble};
 
 /// How long before its expiry a token is renewed, but at most half its lifetime.
 const EARLY: Duration = Duration::from_secs(60);
@@ -29,24 +29,24 @@ pub(crate) struct Fetched {
     /// When it was asked for: its lifetime counts from here.
     pub asked: Instant,
     pub lifetime: Duration,
-    /// Gained by credentials that are not the tenant's any more.
-    pub for_closes_alone: bool,
+    /// What it was given for.
+    pub by: Arc<Credentials>,
 }
 
 /// A token in use.
 #[derive(Debug)]
 pub(crate) struct Token {
     pub bearer: HeaderValue,
+    pub by: Arc<Credentials>,
     serial: u64,
     renew_at: Instant,
     expires_at: Instant,
-    for_closes_alone: bool,
 }
 
 impl Token {
     /// A close takes any token that lives; an open call renews early.
     fn satisfies(&self, lane: Lane) -> bool {
-        lane == Lane::Close || !self.for_closes_alone && Instant::now() < self.renew_at
+        lane == Lane::Close || Instant::now() < self.renew_at
     }
 
     fn is_expired(&self) -> bool {
@@ -90,8 +90,8 @@ impl Tokens {
     ) -> Result<Arc<Token>, Trouble> {
         match self.unexpired() {
             Some(token) if token.satisfies(lane) => Ok(token),
-            Some(token) if !token.for_closes_alone => self.renew(token, fetch).await,
-            _ => self.wait_or_fetch(lane, fetch).await,
+            Some(token) => self.renew(token, fetch).await,
+            None => self.wait_or_fetch(lane, fetch).await,
         }
     }
 
@@ -170,12 +170,12 @@ impl Tokens {
     }
 
     fn keep(&self, fetched: Fetched, epoch: u64) -> Arc<Token> {
-        let Fetched { bearer, asked, lifetime, for_closes_alone } = fetched;
+        let Fetched { bearer, asked, lifetime, by } = fetched;
         let mut cache = self.cache();
         cache.serial += 1;
         let expires_at = asked + lifetime;
         let renew_at = expires_at - EARLY.min(lifetime / 2);
-        let token = Arc::new(Token { bearer, serial: cache.serial, renew_at, expires_at, for_closes_alone });
+        let token = Arc::new(Token { bearer, by, serial: cache.serial, renew_at, expires_at });
         if cache.epoch == epoch {
             cache.token = Some(Arc::clone(&token));
         }

@@ -10,6 +10,10 @@ const LIFETIME: Duration = Duration::from_secs(1800);
 const SECOND: Duration = Duration::from_secs(1);
 const DOWN: Trouble = Trouble::Unreachable("down");
 
+fn anybody() -> Arc<Credentials> {
+    Arc::new(Credentials { client_id: "id".to_owned(), client_secret: "secret".into() })
+}
+
 /// A token route that answers when a permit is given, and counts.
 struct Platform {
     asked: AtomicU32,
@@ -31,7 +35,7 @@ impl Platform {
         let count = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
         self.answers.acquire().await.unwrap().forget();
         let bearer = HeaderValue::try_from(format!("Bearer {count}")).unwrap();
-        Ok(Fetched { bearer, asked, lifetime: self.lifetime, for_closes_alone: false })
+        Ok(Fetched { bearer, asked, lifetime: self.lifetime, by: anybody() })
     }
 
     async fn failure(&self) -> Result<Fetched, Trouble> {
@@ -75,7 +79,7 @@ async fn a_lifetime_counts_from_before_the_request() {
         let asked = Instant::now();
         advance(10 * SECOND).await;
         let bearer = HeaderValue::from_static("Bearer slow");
-        Ok(Fetched { bearer, asked, lifetime: 10 * SECOND, for_closes_alone: false })
+        Ok(Fetched { bearer, asked, lifetime: 10 * SECOND, by: anybody() })
     };
     tokens.get(Lane::Close, slow).await.unwrap();
     assert_eq!(bearer(&tokens, Lane::Close, &Platform::prompt()).await, "Bearer 1");

@@ -236,6 +236,11 @@ fn tenant(i: &Inputs<'_>) -> Verdict {
             None,
             format!("CXoneTenant {name} has no credentials to go by; its status says why"),
         ),
+        Tenant::Refused => closed(
+            Reason::Unauthorized,
+            None,
+            format!("CXone refuses the credentials of CXoneTenant {name} (401)"),
+        ),
         Tenant::Gone | Tenant::NotFound => closed(
             Reason::TenantNotFound,
             None,

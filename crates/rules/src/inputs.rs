@@ -101,8 +101,10 @@ pub struct Site {
 pub enum Tenant {
     /// Requests can be sent.
     Usable,
-    /// Its Secret gives no credentials; a token may still live, and closes have those that were accepted last.
+    /// Its Secret gives no credentials: enough for looks and closes, by those that were honoured before.
     WithoutCredentials,
+    /// CXone refuses its credentials: enough for the same.
+    Refused,
     /// The object is gone, its client is still at hand: enough for a close.
     Gone,
     /// There is no such object.
@@ -114,7 +116,7 @@ pub enum Tenant {
 impl Tenant {
     /// Whether requests can be sent.
     pub(crate) fn can_be_reached(self) -> bool {
-        matches!(self, Self::Usable | Self::WithoutCredentials | Self::Gone)
+        matches!(self, Self::Usable | Self::WithoutCredentials | Self::Refused | Self::Gone)
     }
 }
 

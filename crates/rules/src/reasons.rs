@@ -106,7 +106,7 @@ reasons! {
     /// The tenant's host is not on the operator's list; it gets no request.
     EndpointNotAllowed => "Use `organization`, or have the operator started with `--allow-endpoint [http://]HOST[:PORT]`.";
     /// The Secret with the credentials is missing, lacks a key, or may not be read: the CXoneTenant says which.
-    CredentialsMissing => "Create the Secret of `credentialsSecretRef` with the keys `clientId` and `clientSecret`. Nothing starts until then; closes go on with what CXone accepted last.";
+    CredentialsMissing => "Create the Secret of `credentialsSecretRef` with the keys `clientId` and `clientSecret`. Nothing starts until then; closes go on with the credentials that CXone honoured before.";
     /// CXone refuses the credentials (401).
     Unauthorized => "Correct the Secret (`kubectl create secret ... --dry-run=client -o yaml | kubectl apply -f -`); the operator notices within a minute.";
     /// The credentials lack a scope or the dialer role (403).

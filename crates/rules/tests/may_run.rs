@@ -203,11 +203,12 @@ fn observing_nothing_is_ever_written_and_running_outside_the_hours_is_a_violatio
 
 #[test]
 fn a_close_needs_no_listing_no_audit_log_no_tenant_object_and_no_quiet_platform() {
-    let spoils: [(&str, Change); 8] = [
+    let spoils: [(&str, Change); 9] = [
         ("not listed", |s| s.site.listed = false),
         ("audit", |s| s.site.audit_writable = false),
         ("tenant gone, client at hand", |s| s.site.tenant = Tenant::Gone),
         ("Secret gone", |s| s.site.tenant = Tenant::WithoutCredentials),
+        ("Secret refused", |s| s.site.tenant = Tenant::Refused),
         ("tenant held", |s| s.site.hold = Some(common::secs(100_000))),
         ("skew", |s| s.ahead = Some(jiff::SignedDuration::from_secs(3600))),
         ("calls", |s| s.world.calls = 99_999),

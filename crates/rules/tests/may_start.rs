@@ -49,6 +49,12 @@ fn closed_alone() -> Vec<(&'static str, Change, Change, &'static str)> {
             "False CredentialsMissing",
         ),
         (
+            "Secret refused",
+            |s| s.site.tenant = Tenant::Refused,
+            |s| s.site.tenant = Tenant::Usable,
+            "False Unauthorized",
+        ),
+        (
             "tenant not allowed",
             |s| s.site.tenant = Tenant::NotAllowed,
             |s| s.site.tenant = Tenant::Usable,

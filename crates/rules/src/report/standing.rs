@@ -54,6 +54,7 @@ fn out_of_reach(i: &Inputs<'_>, d: &Decision) -> Option<Standing> {
             o.reason,
             Reason::TenantNotFound
                 | Reason::CredentialsMissing
+                | Reason::Unauthorized
                 | Reason::EndpointNotAllowed
                 | Reason::DuplicateClaim
         )
@@ -149,7 +150,9 @@ fn told(trouble: Trouble) -> &'static str {
         Trouble::NotNow(_) => "the tenant's request budget is used up",
         Trouble::Throttled(_) => "CXone asks for fewer requests (429 or 503)",
         Trouble::Unauthorized => "CXone refuses the credentials (401)",
-        Trouble::CredentialsMissing => "there are no credentials to go by; the status of the CXoneTenant says why",
+        Trouble::CredentialsMissing => {
+            "there are no credentials to go by; the status of the CXoneTenant says why"
+        }
         Trouble::Forbidden => "the credentials lack a right (403)",
         Trouble::NotFound => "CXone knows no such campaign (404)",
         Trouble::Conflict => "another writer was there (409)",

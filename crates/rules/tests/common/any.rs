@@ -213,6 +213,7 @@ fn site() -> impl Strategy<Value = Site> {
         12 => Just(green()),
         1 => Just(Site { tenant: Tenant::Gone, ..green() }),
         1 => Just(Site { tenant: Tenant::WithoutCredentials, ..green() }),
+        1 => Just(Site { tenant: Tenant::Refused, ..green() }),
         1 => Just(Site { tenant: Tenant::NotFound, ..green() }),
         1 => Just(Site { claim: Claim::Pending, ..green() }),
         1 => Just(Site { claim: Claim::Lost { winner: None }, ..green() }),

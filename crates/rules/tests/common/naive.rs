@@ -169,8 +169,10 @@ impl Overdue {
                 && !sim.meta.deleting
                 && spec.state == DeclaredState::Paused
                 && (spec.pause_duration_seconds == 0 || sim.campaign.status.pause.is_none()));
-        let ours = matches!(sim.site.tenant, Tenant::Usable | Tenant::WithoutCredentials | Tenant::Gone)
-            && sim.site.claim == Claim::Held
+        let ours = matches!(
+            sim.site.tenant,
+            Tenant::Usable | Tenant::WithoutCredentials | Tenant::Refused | Tenant::Gone
+        ) && sim.site.claim == Claim::Held
             && spec.mode == Mode::Enforce;
         let faulty = sim.world.reads.iter().any(|f| (f.0..f.1).contains(&second))
             || sim.world.writes.iter().any(|f| (f.0..f.1).contains(&second));
