@@ -65,6 +65,7 @@ pub const TABLE: &[Expected] = &[
     campaign("not-found", "Degraded", "Degraded", "Failed"),
     campaign("forbidden", "Degraded", "Degraded", "Failed"),
     campaign("no-tenant", "Degraded", "Degraded", "Failed"),
+    campaign("no-credentials", "Degraded", "Degraded", "Failed"),
     campaign("duplicate", "Degraded", "Degraded", "Failed"),
     campaign("deadline-exceeded", "Degraded", "Degraded", "Failed"),
     tenant("fresh", "Progressing", "InProgress"),

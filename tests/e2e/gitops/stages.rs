@@ -92,6 +92,7 @@ fn cast() -> Vec<(&'static str, State, &'static str, Value, &'static str, &'stat
     observing["mode"] = json!("Observe");
     let draining = json!({"checkIntervalSeconds": 10, "progressDeadlineSeconds": 60});
     let elsewhere = json!({"tenantRef": {"name": "nowhere"}});
+    let locked_out = json!({"tenantRef": {"name": "no-secret"}});
     let (paused, running) = (State::Paused, State::Running);
     vec![
         ("draining", paused, "Running", draining, "Unknown", "TooManyCalls"),
@@ -111,6 +112,7 @@ fn cast() -> Vec<(&'static str, State, &'static str, Value, &'static str, &'stat
         ("forbidden", paused, "Running", json!({}), "False", "Forbidden"),
         ("not-found", paused, "Running", json!({}), "False", "CampaignNotFound"),
         ("no-tenant", paused, "Running", elsewhere, "False", "TenantNotFound"),
+        ("no-credentials", paused, "Running", locked_out, "False", "CredentialsMissing"),
     ]
 }
 
