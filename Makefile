@@ -75,7 +75,7 @@ cluster-tools: ## Build kube-apiserver, etcd, kubectl, Helm and the tests' own t
 
 generate: ## Write anew what is generated: crds/ and its copies, the kustomize base, argocd-cm.yaml, tables of the documents
 	for dir in crds charts/dialer-operator/files/crds deploy/kustomize/crds; do cargo run --locked --quiet -- crd --dir $$dir; done
-	UPDATE=1 cargo test --locked --quiet --test documentation --test gitops
+	UPDATE=1 cargo test --locked --quiet --test documentation --test gitops -- --test-threads=1
 	UPDATE=1 cargo test --locked --quiet --test chart kustomize
 
 $(DENY):
