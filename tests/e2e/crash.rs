@@ -215,6 +215,9 @@ async fn a_restart_with_everything_in_place_writes_nothing_at_all() {
     for (name, reason) in [("runs", "Running"), ("rests", "Paused"), ("held", "OutsideWindow")] {
         stage.until_ready(name, "True", reason).await;
     }
+    for (name, reason) in [("rests", "Paused"), ("held", "Paused"), ("held", "OutsideWindow")] {
+        stage.until_event(name, reason, |event| event.reason.as_deref() == Some(reason)).await;
+    }
     for stop in [true, false] {
         let before = state_of_everything(&stage).await;
         if stop {

@@ -96,7 +96,7 @@ async fn a_plan_tells_a_violation_by_its_name() {
 async fn a_plan_made_now_and_what_the_operator_then_does_agree_to_the_second() {
     let stage = Stage::new().await;
     stage.sim.campaign(ORG, "c-1");
-    let (mut window, opens) = opens_in(Duration::from_secs(15));
+    let (mut window, opens) = opens_in(Duration::from_secs(25));
     let ends = (opens + SignedDuration::from_mins(1)).strftime("%H:%M").to_string();
     window["hours"][0]["to"] = ends.into();
     // Open for half a minute: longer than a start needs before the end of the hours.

@@ -8,6 +8,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde_json::Value;
 
+use crate::stage::PATIENCE;
+
 /// The operator's process, its log and its audit record.
 pub struct Operator {
     kubeconfig: PathBuf,
@@ -21,6 +23,8 @@ pub struct Operator {
     /// Variables of its environment.
     variables: Vec<(String, String)>,
     child: Option<Child>,
+    /// How much the log held before the newest process, in bytes.
+    log_before: usize,
 }
 
 impl Operator {
@@ -35,6 +39,7 @@ impl Operator {
             end: None,
             variables: Vec::new(),
             child: None,
+            log_before: 0,
         }
     }
 
@@ -118,6 +123,7 @@ impl Operator {
 
     fn spawn(&mut self, mut command: Command) {
         assert!(self.child.is_none(), "one operator at a time");
+        self.log_before = self.log().len();
         command.env("KUBECONFIG", &self.kubeconfig);
         command.envs(self.variables.iter().cloned());
         if let Some(shift) = self.clock_shift {
@@ -177,7 +183,8 @@ impl Operator {
     /// Where it serves `/livez`, `/readyz` and `/metrics`, once it has said so.
     pub fn admin(&self) -> Option<String> {
         let log = self.log();
-        let line = log.lines().rev().find(|line| line.contains("dialer-operator starts"))?;
+        let line =
+            log[self.log_before..].lines().rev().find(|line| line.contains("dialer-operator starts"))?;
         // `admin=127.0.0.1:1` as text, `"admin":"127.0.0.1:1"` as JSON.
         let after = line.split("admin").nth(1)?.trim_start_matches(['"', ':', '=']);
         let address = after.split([' ', '"']).next()?;
@@ -186,7 +193,15 @@ impl Operator {
 
     /// What `/metrics` says.
     pub async fn metrics(&self) -> String {
-        let admin = self.admin().expect("it has said where it listens");
+        let said = async {
+            loop {
+                match self.admin() {
+                    Some(admin) => break admin,
+                    None => tokio::time::sleep(Duration::from_millis(50)).await,
+                }
+            }
+        };
+        let admin = tokio::time::timeout(PATIENCE, said).await.expect("it says where it listens");
         reqwest::get(format!("{admin}/metrics")).await.unwrap().text().await.unwrap()
     }
 
@@ -197,7 +212,9 @@ impl Operator {
 
 /// What audit lines tell, without what their chain adds; its own lines (it was opened, lines were lost) are left out.
 pub fn told(text: &str) -> Vec<Value> {
-    let told = text.lines().map(|line| {
+    // The last one may be half written yet.
+    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    let told = whole.map(|line| {
         let mut line: Value = serde_json::from_str(line).expect("an audit line is JSON");
         let members = line.as_object_mut().expect("an audit line is an object");
         for member in ["chain", "seq", "prev", "hash"] {

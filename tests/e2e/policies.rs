@@ -160,7 +160,7 @@ async fn hours_of_a_policy_without_zones_are_read_where_each_campaign_calls() {
 async fn the_hours_of_a_policy_open_within_a_second_of_their_edge_and_not_before() {
     let stage = Stage::new().await;
     stage.sim.campaign(ORG, "c-1");
-    let (hours, opens) = opens_in(Duration::from_secs(5));
+    let (hours, opens) = opens_in(Duration::from_secs(20));
     stage.apply_policy("hours", hours).await;
     stage.declare("c-1", "Running", json!({})).await;
     let status = stage.until_ready("c-1", "True", "OutsideWindow").await.status.unwrap();

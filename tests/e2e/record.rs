@@ -160,6 +160,7 @@ async fn history_keeps_the_last_ten_transitions_newest_first() {
         let_run(&stage).await;
     }
     let status = stage.get("c-1").await.status.unwrap();
+    stage.assert_one_outcome("c-1", &status.history[0].id.to_string(), "Applied").await;
     let lines = stage.audit("c-1");
     let outcomes = lines.iter().filter(|l| l["phase"] == "outcome");
     let mut all: Vec<String> = outcomes.map(|l| l["transactionId"].as_str().unwrap().to_owned()).collect();

@@ -285,18 +285,23 @@ impl Stage {
         self.operator.audit().into_iter().filter(|line| line["name"] == name).collect()
     }
 
+    /// Waits for an Event: it follows the status that it tells of.
+    pub async fn until_event(&self, name: &str, what: &str, told: impl Fn(&Event) -> bool) {
+        let there = async {
+            while !self.events(name).await.iter().any(&told) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, there).await.is_err() {
+            panic!("no event tells {what}\n{}", self.story(name).await);
+        }
+    }
+
     /// Waits until a transition is on record, and proves that audit, status and events tell one and the same outcome, once.
     pub async fn assert_one_outcome(&self, name: &str, id: &str, outcome: &str) {
         let (told_outcome, told_id) = (format!(": {outcome}"), format!(" [{id}]"));
         let told = |event: &Event| event.note.as_ref().is_some_and(|n| n.contains(id));
-        let ended = async {
-            while !self.events(name).await.iter().any(told) {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        };
-        if tokio::time::timeout(PATIENCE, ended).await.is_err() {
-            panic!("no event tells the outcome of {id}\n{}", self.story(name).await);
-        }
+        self.until_event(name, &format!("the outcome of {id}"), told).await;
         let events: Vec<_> =
             self.events(name).await.into_iter().filter(told).filter_map(|e| e.note).collect();
         let audit = self.audit(name);

@@ -171,7 +171,7 @@ async fn twenty_campaigns_with_the_same_edge_are_all_paused_within_a_second_of_i
 async fn an_opening_window_starts_within_a_second_of_its_edge_and_not_before() {
     let stage = Stage::new().await;
     stage.sim.campaign(ORG, "c-1");
-    let (window, opens) = opens_in(std::time::Duration::from_secs(5));
+    let (window, opens) = opens_in(std::time::Duration::from_secs(20));
     stage.declare("c-1", "Running", json!({"complianceWindow": window})).await;
     let status = stage.until_ready("c-1", "True", "OutsideWindow").await.status.unwrap();
     assert_eq!(status.window.unwrap().next_open.unwrap().0, opens);

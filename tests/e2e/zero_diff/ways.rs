@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::seen::Seen;
 use crate::kubectl::KUBECTL;
 
 static ARGO_DIFF: LazyLock<PathBuf> =
@@ -99,9 +101,9 @@ impl Cluster {
     pub fn changed_by(&self, how: How, objects: &[Value]) -> BTreeSet<String> {
         let before = self.generations(objects);
         self.apply(how, objects);
-        let (signed, versions) = (self.generations(objects), self.versions(objects));
+        let (signed, seen) = (self.generations(objects), self.see(objects));
         self.apply(how, objects);
-        let again = self.versions(objects);
+        let written = self.written_since(&seen, objects);
         if let How::Flux = how {
             assert_eq!(self.flux_apply(objects), [] as [Value; 0], "Flux itself says so too");
         }
@@ -111,7 +113,7 @@ impl Cluster {
                 .map(|(name, _)| name.clone())
                 .collect()
         };
-        changed(&before, &signed).union(&changed(&versions, &again)).cloned().collect()
+        changed(&before, &signed).union(&written).cloned().collect()
     }
 
     fn kubectl_diff(&self, args: &[&str], objects: &[Value]) -> BTreeSet<String> {
@@ -154,17 +156,21 @@ impl Cluster {
     }
 
     /// The resource versions of the objects.
-    pub fn versions(&self, objects: &[Value]) -> BTreeMap<String, Value> {
-        self.told(objects, "resourceVersion")
+    /// The objects as they are now.
+    pub fn see(&self, objects: &[Value]) -> BTreeMap<String, Seen> {
+        let live = self.get(objects).into_iter();
+        live.map(|live| (name_of(&live), Seen { at: Timestamp::now(), live })).collect()
+    }
+
+    /// Which of them were written since, but for the statuses that told that they would change by now.
+    pub fn written_since(&self, seen: &BTreeMap<String, Seen>, objects: &[Value]) -> BTreeSet<String> {
+        let now = self.see(objects).into_iter();
+        now.filter(|(name, now)| seen[name].was_written_until(now)).map(|(name, _)| name).collect()
     }
 
     fn generations(&self, objects: &[Value]) -> BTreeMap<String, Value> {
-        self.told(objects, "generation")
-    }
-
-    fn told(&self, objects: &[Value], member: &str) -> BTreeMap<String, Value> {
         let live = self.get(objects);
-        live.iter().map(|object| (name_of(object), object["metadata"][member].clone())).collect()
+        live.iter().map(|object| (name_of(object), object["metadata"]["generation"].clone())).collect()
     }
 
     /// The objects as they are in the cluster.
