@@ -173,7 +173,7 @@ async fn a_pause_declared_while_the_state_hangs_goes_out_blindly_within_seconds(
 async fn what_somebody_starts_by_hand_just_before_the_hours_end_is_closed_when_they_end() {
     let stage = Stage::new().await;
     stage.sim.campaign(ORG, "c-1");
-    let edge = in_seconds(12);
+    let edge = in_seconds(18);
     stage.declare("c-1", "Running", json!({"complianceWindow": closes_at(edge)})).await;
     // Too close to the end to be started; the next look for drift is half a minute away.
     stage.until_ready("c-1", "True", "ClosingSoon").await;

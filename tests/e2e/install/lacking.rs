@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
 use kube::api::{ListParams, PostParams};
@@ -161,7 +162,37 @@ async fn account_without(install: &Install, grants: &[Grant], namespace: &str, m
     create(&Api::<RoleBinding>::namespaced(client(), namespace), &binding("Role")).await;
     create(&Api::<ClusterRole>::all(client()), &role(rules(of_cluster))).await;
     create(&Api::<ClusterRoleBinding>::all(client()), &binding("ClusterRole")).await;
+    for grant in grants {
+        for right in grant.rights().filter(|right| right != missing) {
+            let names = grant.rule.resource_names.iter().flatten();
+            let name = names.map(|name| name.replace(&install.stage.namespace, namespace)).next();
+            until_given(client(), &account, &right, grant.namespace.as_ref().map(|_| namespace), name).await;
+        }
+    }
     account
+}
+
+/// The API server takes roles up a moment after they were written: until then it refuses more than what is missing.
+async fn until_given(
+    client: kube::Client,
+    account: &Account,
+    right: &Right,
+    namespace: Option<&str>,
+    name: Option<String>,
+) {
+    let (resource, subresource) = right.resource.split_once('/').unwrap_or((&right.resource, ""));
+    let asked = json!({"spec": {
+        "user": format!("system:serviceaccount:{}:{}", account.namespace, account.name),
+        "resourceAttributes": {"verb": right.verb, "group": right.group, "resource": resource,
+            "subresource": subresource, "namespace": namespace, "name": name}}});
+    let asked: SubjectAccessReview = serde_json::from_value(asked).unwrap();
+    let reviews = Api::<SubjectAccessReview>::all(client);
+    let given = async {
+        while !reviews.create(&PostParams::default(), &asked).await.unwrap().status.unwrap().allowed {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, given).await.is_ok(), "{right} is never given");
 }
 
 async fn create<K>(api: &Api<K>, body: &Value)
