@@ -35,6 +35,8 @@ fn it_works_as_process_1_without_a_place_to_write_and_trusts_who_its_own_roots_v
     let kubectl = Kubectl(cluster.kubeconfig());
     kubectl.apply(&container.prints(&["crd"]));
     kubectl.run(&["wait", "--for=condition=Established", "crd", "--all"], "");
+    // Established is told a moment before the kinds are served.
+    kubectl.until(&container, &["get", "dcs,cxt", "-A"], "No resources found");
     let sim = Simulator::start_blocking(SimulatorConfig::default()).unwrap();
     sim.campaign(ORG, "c-1");
     let server = Server::start();
