@@ -48,7 +48,7 @@ async fn assert_closes_and_starts_nothing(stage: &Stage, reason: &str) {
     let object = stage.until_ready("idle", "False", reason).await;
     assert_eq!(says(&object, "Stalled").unwrap().1, reason);
     assert!(stage.requests("idle", Route::StatePut).is_empty());
-    assert!(stage.operator.log().contains("going on with credentials that were honoured before"));
+    assert!(stage.operator.log().contains("closing with credentials that were honoured before"));
     assert_what_somebody_else_starts_is_stopped(stage, reason).await;
 }
 

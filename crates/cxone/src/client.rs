@@ -166,7 +166,11 @@ impl Client {
             Err(failed) => return Err(failed.trouble),
         };
         for account in self.logins.others() {
-            tracing::warn!(endpoint = %self.endpoint, route = ?call.route, %trouble, "going on with credentials that were honoured before");
+            // The tenant's status tells of its credentials; looks would tell it again and again.
+            if call.route == Route::Change {
+                let endpoint = &self.endpoint;
+                tracing::warn!(%endpoint, %trouble, "closing with credentials that were honoured before");
+            }
             match self.attempt(call, paid, Some(&account)).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) if failed.trouble.may_have_been_applied() => return Err(failed.trouble),
